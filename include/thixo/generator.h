@@ -1,0 +1,41 @@
+// Random numbers: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
+// A Generator is a key (the seed) and a counter; a random op takes both and moves the counter on, so
+// the numbers depend on the seed and the order of calls only, on every device and for any threads.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <mutex>
+
+#include "thixo/export.h"
+#include "thixo/object.h"
+
+namespace thixo {
+
+class THIXO_API Generator : public Object {
+ public:
+  explicit Generator(uint64_t seed = 0) : key_(seed) {}
+  void manual_seed(uint64_t seed);
+  uint64_t seed() const { return key_; }
+  /// The counter before the call; the counter moves on by `blocks` (of four 32-bit numbers each).
+  uint64_t take(uint64_t blocks);
+  struct State {
+    uint64_t seed = 0, counter = 0;
+  };
+  State state() const;
+  void set_state(State s);
+
+ private:
+  mutable std::mutex mutex_;
+  uint64_t key_;
+  uint64_t counter_ = 0;
+};
+
+THIXO_API Generator& default_generator();
+/// Seeds the default generator.
+THIXO_API void manual_seed(uint64_t seed);
+
+/// One block: four uniform 32-bit numbers of (key, counter). The definition that kernels reproduce.
+THIXO_API std::array<uint32_t, 4> philox4x32(uint64_t key, uint64_t counter_lo, uint64_t counter_hi = 0);
+
+}  // namespace thixo

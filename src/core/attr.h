@@ -1,0 +1,23 @@
+// Attribute values of an op call, in the order of the op's schema.
+#pragma once
+
+#include <string>
+#include <variant>
+
+#include "thixo/device.h"
+#include "thixo/dim.h"
+#include "thixo/dtype.h"
+#include "thixo/scalar.h"
+
+namespace thixo {
+
+/// What a random op gets from a Generator: pure data, so a replay gives the same numbers.
+struct RngKey {
+  uint64_t key = 0, counter = 0;
+  friend bool operator==(const RngKey&, const RngKey&) = default;
+};
+
+/// monostate: None. Dim: an int. Shape: a list of ints or sizes. string: an enum or a name.
+using Attr = std::variant<std::monostate, bool, Dim, double, Scalar, Shape, std::string, DType, Device, RngKey>;
+
+}  // namespace thixo
