@@ -1,0 +1,44 @@
+# The Python extension _thixo, and in the build tree a package made of it and links to python/thixo, so that
+# PYTHONPATH=<build>/python imports what is being edited.
+
+set(venv_python ${PROJECT_SOURCE_DIR}/.venv/bin/python)
+if(NOT DEFINED Python_EXECUTABLE AND EXISTS ${venv_python})
+  set(Python_EXECUTABLE ${venv_python})
+endif()
+find_package(Python 3.10 QUIET COMPONENTS Interpreter Development.Module)
+file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/python/src/*.cpp)
+if(NOT sources OR NOT TARGET thixo)
+  return()
+endif()
+if(NOT Python_FOUND)
+  message(FATAL_ERROR "THIXO_BUILD_PYTHON is on, but no Python >= 3.10 with headers was found (Debian: python3-dev)")
+endif()
+execute_process(COMMAND ${Python_EXECUTABLE} -m nanobind --cmake_dir OUTPUT_VARIABLE nanobind_ROOT
+                OUTPUT_STRIP_TRAILING_WHITESPACE RESULT_VARIABLE missing ERROR_QUIET)
+if(missing)
+  message(FATAL_ERROR "THIXO_BUILD_PYTHON is on, but ${Python_EXECUTABLE} has no nanobind: run tools/setup.sh")
+endif()
+find_package(nanobind CONFIG REQUIRED)
+
+nanobind_add_module(_thixo NB_STATIC ${sources})
+target_link_libraries(_thixo PRIVATE thixo_flags thixo)
+target_precompile_headers(_thixo PRIVATE <nanobind/nanobind.h> <pch.h>)
+add_dependencies(_thixo thixo_generated)
+set(package ${PROJECT_BINARY_DIR}/python/thixo)
+set_target_properties(_thixo PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${package} INSTALL_RPATH "$ORIGIN")
+
+file(MAKE_DIRECTORY ${package})
+file(GLOB entries CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/python/thixo/*)
+list(FILTER entries EXCLUDE REGEX "/__pycache__$")
+foreach(entry IN LISTS entries)
+  get_filename_component(name ${entry} NAME)
+  file(CREATE_LINK ${entry} ${package}/${name} SYMBOLIC)
+endforeach()
+
+# In a wheel the library and its plugin lie beside the extension.
+if(SKBUILD)
+  install(TARGETS _thixo thixo LIBRARY DESTINATION thixo COMPONENT python NAMELINK_SKIP)
+  if(TARGET thixo_compiler)
+    install(TARGETS thixo_compiler LIBRARY DESTINATION thixo COMPONENT python)
+  endif()
+endif()

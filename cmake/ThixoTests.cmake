@@ -1,0 +1,83 @@
+# The C++ tests: src/<room>/**/x_test.cpp in one program per room, tests/*.cpp (what crosses rooms) in thixo_tests.
+# One ctest entry per program: starting a process per case would cost more than the cases.
+
+enable_testing()
+
+# thixo_test_program(<name> SOURCES <source>... LIBRARIES <library>... [SHARDS <n>])
+function(thixo_test_program name)
+  cmake_parse_arguments(arg "" "SHARDS" "SOURCES;LIBRARIES" ${ARGN})
+  add_executable(${name} ${arg_SOURCES} $<TARGET_OBJECTS:thixo_test_main>)
+  target_link_libraries(${name} PRIVATE thixo_flags thixo_headers ${arg_LIBRARIES} GTest::gtest)
+  target_precompile_headers(${name} REUSE_FROM thixo_test_main)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+  add_dependencies(${name} thixo_generated)
+  set_property(GLOBAL APPEND PROPERTY THIXO_TEST_PROGRAMS ${name})
+
+  if(NOT arg_SHARDS)
+    set(arg_SHARDS 1)
+  endif()
+  math(EXPR last "${arg_SHARDS} - 1")
+  foreach(shard RANGE ${last})
+    set(test ${name})
+    set(environment "OMP_WAIT_POLICY=passive")  # several programs share the cores: waiting threads must not spin
+    if(arg_SHARDS GREATER 1)
+      set(test ${name}.${shard})
+      list(APPEND environment GTEST_TOTAL_SHARDS=${arg_SHARDS} GTEST_SHARD_INDEX=${shard})
+    endif()
+    # From the source folder, so that tests find golden files as tests/...
+    add_test(NAME ${test} COMMAND ${name} --gtest_brief=1 WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+    set_tests_properties(${test} PROPERTIES ENVIRONMENT "${environment}" TIMEOUT 900)
+    if(${name} IN_LIST THIXO_SANITIZER_PROGRAMS)
+      set_tests_properties(${test} PROPERTIES LABELS sanitizer)
+    endif()
+  endforeach()
+endfunction()
+
+add_library(thixo_test_main OBJECT ${PROJECT_SOURCE_DIR}/tests/support/test_main.cpp)
+target_link_libraries(thixo_test_main PRIVATE thixo_flags thixo_headers GTest::gtest)
+target_precompile_headers(thixo_test_main PRIVATE <pch.h> <gtest/gtest.h>)
+# Test programs are executables: with these equal, both compile with the same flags and share the header.
+set(CMAKE_POSITION_INDEPENDENT_CODE OFF)
+set_target_properties(thixo_test_main PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+
+list(TRANSFORM THIXO_SANITIZER_ROOMS REPLACE "/" "_" OUTPUT_VARIABLE THIXO_SANITIZER_PROGRAMS)
+list(TRANSFORM THIXO_SANITIZER_PROGRAMS APPEND "_test")
+
+# The room of a test is its first folder, and the second where rooms stand side by side.
+file(GLOB_RECURSE sources CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/src/*_test.cpp)
+set(rooms "")
+foreach(source IN LISTS sources)
+  string(REGEX MATCH "^(backend/[^/]+|codegen/llvm|[^/]+)/" room ${source})
+  string(REGEX REPLACE "/$" "" room "${room}")
+  list(APPEND rooms ${room})
+  list(APPEND tests_of_${room} ${PROJECT_SOURCE_DIR}/src/${source})
+endforeach()
+list(REMOVE_DUPLICATES rooms)
+foreach(room IN LISTS rooms)
+  string(REPLACE "/" "_" name ${room})
+  # Rooms of the engine link only the engine, so the sanitizer builds compile nothing above it.
+  if(room MATCHES "^(base|core|ir|ops|transform|codegen|backend|runtime|formats)(/|$)")
+    set(libraries thixo_engine_static)
+  else()
+    set(libraries thixo_static)
+  endif()
+  thixo_test_program(${name}_test SOURCES ${tests_of_${room}} LIBRARIES ${libraries})
+  if(room STREQUAL "codegen/llvm")
+    target_link_libraries(${name}_test PRIVATE thixo_llvm LLVM)
+    target_link_directories(${name}_test PRIVATE ${LLVM_LIBRARY_DIRS})
+    target_include_directories(${name}_test SYSTEM PRIVATE ${LLVM_INCLUDE_DIRS})
+  endif()
+endforeach()
+
+file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/*.cpp)
+if(sources AND TARGET thixo_static)
+  thixo_test_program(thixo_tests SOURCES ${sources} LIBRARIES thixo_static SHARDS 4)
+endif()
+
+get_property(programs GLOBAL PROPERTY THIXO_TEST_PROGRAMS)
+add_custom_target(sanitizer_tests)
+foreach(name IN LISTS programs)
+  if(name IN_LIST THIXO_SANITIZER_PROGRAMS)
+    add_dependencies(sanitizer_tests ${name})
+  endif()
+endforeach()
