@@ -52,6 +52,7 @@ inline constexpr Ellipsis_ Ellipsis;
 inline constexpr NewAxis_ NewAxis;
 
 class TensorIndex;
+class Generator;
 
 /// contiguous_format: row-major. channels_last: strides of NHWC under NCHW sizes (rank 4).
 enum class MemoryFormat : uint8_t { Preserve, Contiguous, ChannelsLast };
@@ -60,6 +61,12 @@ inline constexpr MemoryFormat contiguous_format = MemoryFormat::Contiguous, chan
 
 /// "linear", "train.py:41": where a call stands in the user's source, for errors and graphs.
 using SourceLoc = std::source_location;
+
+}  // namespace thixo
+
+#include "thixo/gen/op_options.h"
+
+namespace thixo {
 
 class THIXO_API Tensor {
  public:

@@ -9,18 +9,10 @@
 
 namespace thixo {
 
-struct OpDef;
-
-/// One view op on the way from the base to a view.
-struct ViewStep {
-  const OpDef* op;
-  std::vector<Attr> attrs;
-};
-
 /// What a view remembers: the base that owns the values, and how to get from it to the view.
 struct ViewMeta final : Object {
   Tensor base;
-  std::vector<ViewStep> chain;
+  ViewChain chain;
 };
 
 /// Autograd's part of a tensor; the tape (src/transform) derives its own from it.

@@ -1,0 +1,66 @@
+// Where every op call goes. From the top: the tape (when an operand at the highest level wants a gradient),
+// the interpreter of the highest wrapper level among the operands (vmap, jvp), then the bottom: a recorder,
+// profiler or checker if one is active, else eager. Each interpreter is one file in src/transform with one
+// function that matters, apply(call).
+//
+// Levels: a wrapper made by a transform has its level (1, 2, ... outermost transform first); plain tensors
+// have level 0. The tape records a call when grad mode is on and an operand *of the call's highest level*
+// requires grad; operands of lower levels are constants there and are seen again, unwrapped, further down.
+#pragma once
+
+#include "ir/op.h"
+
+namespace thixo {
+
+class Interpreter {
+ public:
+  virtual ~Interpreter() = default;
+  virtual Values apply(const Call& call) = 0;
+  /// self := value, where both are of this interpreter's level or lower. Default: NotImplementedError.
+  virtual void write(const Tensor& self, const Tensor& value);
+};
+
+/// The lower layers that dispatch calls, filled in by src/transform and src/runtime when they start (no static
+/// initialisers: thixo::detail::start() in src/runtime/start.cpp does it once).
+struct DispatchTable {
+  Values (*eager)(const Call&) = nullptr;
+  /// Computes into given results (same shapes and dtypes as inferred): out= and in-place forms.
+  void (*eager_into)(const Call&, std::span<const Tensor> out) = nullptr;
+  /// Runs `below` and puts a node on the tape.
+  Values (*tape)(const Call&, Values (*below)(const Call&)) = nullptr;
+  /// In-place write when a gradient is wanted or self is a view that others see: see transform/write.cpp.
+  void (*tape_write)(const Tensor& self, const Tensor& value, const Call& call) = nullptr;
+};
+DispatchTable& dispatch_table();
+
+struct DispatchState {
+  bool grad_enabled = true;
+  std::vector<Interpreter*> levels;         // levels[i] is level i+1
+  std::vector<Interpreter*> bottom;         // the last one is asked first; each calls eager or the next below
+};
+DispatchState& dispatch_state();
+
+int level_of(const Tensor& t);
+Interpreter& interpreter_at(int level);
+
+Values dispatch(const Call& call);
+inline Tensor dispatch1(const Call& call) { return dispatch(call)[0]; }
+/// Bottom of the stack: `below` bottom[depth]; depth = bottom.size() starts at the top.
+Values dispatch_bottom(const Call& call, size_t depth);
+/// x.op_(...): self receives the (first) result.
+void dispatch_inplace(const Call& call, const Tensor& self);
+/// op(..., out=t): ShapeError/DTypeError unless t fits; errors when a gradient is wanted.
+void dispatch_out(const Call& call, std::span<const Tensor> out);
+
+/// Sets grad mode for a scope.
+class GradMode {
+ public:
+  explicit GradMode(bool on) : before_(dispatch_state().grad_enabled) { dispatch_state().grad_enabled = on; }
+  ~GradMode() { dispatch_state().grad_enabled = before_; }
+  GradMode(const GradMode&) = delete;
+
+ private:
+  bool before_;
+};
+
+}  // namespace thixo
