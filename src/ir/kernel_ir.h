@@ -4,10 +4,24 @@
 // size alone and owns the threads.
 //
 // Semantics that fix the bits, for every target:
-//   - a Vector loop runs in 16 virtual lanes; its tail runs the same code on a masked block;
-//   - an accumulator of a Vector loop has 16 lanes, folded at the loop's end as
-//     lane i += lane i+8, then +4, +2, +1; lanes masked out hold the neutral element;
-//   - every expression is evaluated as written: no reassociation, no contraction; Fma is explicit.
+//   - a Vector loop runs in 16 virtual lanes; its tail runs the same code with the lanes past the end masked
+//     out: they neither load nor store, and an Update or Assign leaves their accumulators alone;
+//   - what an accumulator is follows from where it is declared:
+//       inside an active Vector loop (or a vector_par body)   one value per lane, never folded
+//       on a Vector loop, or on a loop around one that        16 lanes that start neutral, folded when the
+//       updates it                                            declaring loop ends: lane i takes lane i+8, then
+//                                                             +4, +2, +1, and `init` (if any) takes the result;
+//                                                             until then it lives inside that Vector loop only
+//       elsewhere                                             one value
+//   - every expression is evaluated as written: no reassociation, no contraction; Fma is explicit (one rounding
+//     where the target has it; a multiply and an add on x86-64-v2, wasm32, and in deterministic mode everywhere);
+//   - lanes that store to one address, or Add to it, do so in lane order.
+// The payload and sign of a nan are the only bits that may differ between targets.
+//
+// Memory: Out, InOut and Scratch buffers are read and written in the order of the statements. In buffers hold
+// still: their loads may move ahead. An In buffer may be the same pointer as an Out for work in place, when each
+// element is stored by the block that loads it for the last time; in a block's run of statements without a Loop
+// or If, all loads of In buffers come before the first store.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +46,7 @@ enum class BufferKind : uint8_t { In, Out, InOut, Scratch };
 
 struct KernelBuffer {
   std::string name;
-  DType dtype;  // in memory; loads of f16/bf16 widen to f32, of small integers to their own type as it is
+  DType dtype;  // in memory. A Load has this type, or f32 for f16/bf16 (widened); so has a stored value (rounded)
   BufferKind kind = BufferKind::In;
   Dim scratch_size;  // Scratch: elements the caller provides per thread; may be symbolic
 };
@@ -44,19 +58,29 @@ Expr neutral(Combine c, DType t);
 enum class LoopKind : uint8_t {
   Serial,
   Vector,    // 16 lanes; only one Vector loop may be active at a time
-  Unrolled,  // constant extent
+  Unrolled,  // constant extent below 65536, at most four of them around a statement; the axis is a constant in its body
 };
 
 struct Stmt;
 using Block = std::vector<Stmt>;
 
 /// Declares accumulator `id`, alive until the end of the block that holds the loop which declares it.
+/// With `tile` extents it is an array held in registers: every use names an element by one index per extent,
+/// made of constants and Unrolled axes. A 6x32 matmul micro-kernel is
+///     for v in 16 vector:
+///       for k in K serial, acc c[6, 2] = sum f32:
+///         for i in 6 unrolled: for j in 2 unrolled:
+///           c[i, j] := fma(a[k*6 + i], b[k*32 + j*16 + v], c[i, j])
+///       for i in 6 unrolled: for j in 2 unrolled: out[i*N + j*16 + v] = c[i, j]
 struct AccDecl {
   int id;
   DType dtype;
   Combine combine;
   Expr init;  // null: the neutral element
+  std::vector<int> tile = {};
 };
+/// Reads the element of a tiled accumulator (acc() reads a plain one).
+Expr acc_at(int id, DType t, std::vector<Expr> index);
 
 /// One statement. Kind says which members count.
 struct Stmt {
@@ -72,11 +96,12 @@ struct Stmt {
   // Loop
   int axis = 0;
   Expr extent;  // I64
-  LoopKind loop = LoopKind::Serial;
+  LoopKind loop = LoopKind::Serial;  // an extent of zero or less is no iteration
   std::vector<AccDecl> accs;
   Block body;
   // Update, Assign
   int acc = 0;
+  std::vector<Expr> acc_index;  // the element of a tiled accumulator
   // Store, Add
   int buffer = 0;
   Expr index;
@@ -84,8 +109,16 @@ struct Stmt {
   Expr value;
 };
 
+// Statements.
+Stmt make_loop(int axis, Expr extent, LoopKind kind, std::vector<AccDecl> accs, Block body);
+Stmt make_update(int acc, Expr value, std::vector<Expr> acc_index = {});
+Stmt make_assign(int acc, Expr value, std::vector<Expr> acc_index = {});
+Stmt make_store(int buffer, Expr index, Expr value, Expr predicate = {});
+Stmt make_add(int buffer, Expr index, Expr value, Expr predicate = {});
+Stmt make_if(Expr predicate, Block body);
+
 struct Kernel {
-  std::string name;
+  std::string name;  // a C identifier
   std::vector<KernelBuffer> buffers;
   std::vector<Dim> sizes;  // the symbolic sizes, in the order of KernelArgs::ints
   int params = 0;
@@ -98,7 +131,7 @@ struct Kernel {
 };
 
 /// Throws InternalError naming the statement that breaks a rule: types, undeclared axes, nested Vector loops,
-/// stores to In buffers, non-uniform If.
+/// stores to In buffers, non-uniform If, accumulators used outside their life.
 void verify(const Kernel& k);
 
 /// A compact byte string and back (the compiler plugin's input, the cache's key). Throws ValueError on bad bytes.
