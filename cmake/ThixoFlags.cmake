@@ -53,7 +53,9 @@ if(THIXO_LLD)
   target_link_options(thixo_flags INTERFACE -fuse-ld=lld -B${lld_dir})
 endif()
 # A shared library that misses a symbol should fail to link, not to load; a sanitizer's symbols come from the program.
-set(THIXO_NO_UNDEFINED $<$<NOT:$<BOOL:${THIXO_SANITIZE}>>:-Wl,-z,defs>)
+if(NOT THIXO_SANITIZE)
+  set(THIXO_NO_UNDEFINED -Wl,-z,defs)
+endif()
 
 # A compile is about 1 GB at most and a link of LLVM more: links are limited so that they do not swap.
 set_property(GLOBAL PROPERTY JOB_POOLS link_pool=2)
