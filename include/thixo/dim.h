@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 
+#include "thixo/error.h"
 #include "thixo/export.h"
 #include "thixo/small_vec.h"
 

@@ -50,8 +50,6 @@ class SmallVec {
   const T& back() const { return data_[size_ - 1]; }
   T& front() { return data_[0]; }
   const T& front() const { return data_[0]; }
-  operator std::span<const T>() const { return {data_, size_}; }
-  operator std::span<T>() { return {data_, size_}; }
 
   void push_back(T v) {
     if (size_ == capacity_) grow(capacity_ * 2);

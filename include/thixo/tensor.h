@@ -223,3 +223,4 @@ Tensor tensor(const std::vector<T>& values, const Shape& shape) {
 }  // namespace thixo
 
 #include "thixo/gen/ops.h"
+#include "thixo/operators.h"

@@ -98,7 +98,7 @@ struct NestCtx : Call {
   NestCtx(const Call& c, std::span<const Spec> o) : Call(c), out(o), next_axis(o.empty() ? 0 : static_cast<int>(o[0].shape.size())) {}
   Expr out_axis(int d) const { return axis(d); }
   Expr dim_size(int k, int d) const { return size(shape(k)[static_cast<size_t>(d)]); }
-  Expr load(int k, std::vector<Expr> index) const { return at(k, dtype(k), std::move(index)); }
+  Expr load(int k, std::vector<Expr> index) const { return thixo::at(k, dtype(k), std::move(index)); }
   Expr load_if(Expr p, int k, std::vector<Expr> index, Expr other) const { return at_if(p, k, dtype(k), std::move(index), other); }
   Expr reduce_axis(Dim extent) {
     reduce.push_back({next_axis, extent});

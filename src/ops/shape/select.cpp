@@ -21,12 +21,6 @@ void def_select(Op& op) {
         v.strides.erase(d);
         return v;
       })
-      .nest([](NestCtx& c) {
-        int d = c.dim("dim", c.rank(0));
-        std::vector<Expr> at;
-        for (int k = 0, o = 0; k < c.rank(0); ++k) at.push_back(k == d ? size(c.integer("index") < 0 ? c.integer("index") + c.shape(0)[k] : c.integer("index")) : c.out_axis(o++));
-        c.values = {c.load(0, at)};
-      })
       .grad([](GradCtx& c) {
         const Call& k = c.call();
         int d = k.dim("dim", k.rank(0));

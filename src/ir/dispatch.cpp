@@ -1,0 +1,114 @@
+#include "ir/dispatch.h"
+
+#include <algorithm>
+
+#include "ir/front.h"
+
+namespace thixo {
+namespace {
+
+int highest_level(const Call& call) {
+  int level = 0;
+  for (const Tensor& t : call.in) {
+    if (t.defined() && t.record()->wrapper) level = std::max(level, t.record()->wrapper->level);
+  }
+  return level;
+}
+
+/// Whether an operand at the call's level wants a gradient.
+bool wants_grad(const Call& call, int level) {
+  for (const Tensor& t : call.in) {
+    if (!t.defined()) continue;
+    const TensorRecord& r = *t.record();
+    if (!r.grad && !r.view) continue;
+    if (level > 0 && level_of(t) != level) continue;
+    if (t.requires_grad()) return true;
+  }
+  return false;
+}
+
+Values below_tape(const Call& call) {
+  int level = dispatch_state().levels.empty() ? 0 : highest_level(call);
+  if (level > 0) return interpreter_at(level).apply(call);
+  return dispatch_bottom(call, dispatch_state().bottom.size());
+}
+
+}  // namespace
+
+DispatchTable& dispatch_table() {
+  static DispatchTable t;
+  return t;
+}
+
+DispatchState& dispatch_state() {
+  thread_local DispatchState s;
+  return s;
+}
+
+void Interpreter::write(const Tensor&, const Tensor&) {
+  throw NotImplementedError("this transform does not support in-place writes");
+}
+
+int level_of(const Tensor& t) { return t.record()->wrapper ? t.record()->wrapper->level : 0; }
+
+Interpreter& interpreter_at(int level) {
+  std::vector<Interpreter*>& levels = dispatch_state().levels;
+  if (static_cast<size_t>(level) > levels.size() || levels[static_cast<size_t>(level) - 1] == nullptr) {
+    throw ValueError("a tensor made inside vmap or jvp is used after that transform ended")
+        .fix("return the value from the function instead of storing it outside");
+  }
+  return *levels[static_cast<size_t>(level) - 1];
+}
+
+Values dispatch(const Call& call) {
+  DispatchState& s = dispatch_state();
+  int level = s.levels.empty() ? 0 : highest_level(call);
+  if (s.grad_enabled && call.op->differentiable && wants_grad(call, level)) return dispatch_table().tape(call, below_tape);
+  if (level > 0) return interpreter_at(level).apply(call);
+  return dispatch_bottom(call, s.bottom.size());
+}
+
+Values dispatch_bottom(const Call& call, size_t depth) {
+  if (depth == 0) return dispatch_table().eager(call);
+  return dispatch_state().bottom[depth - 1]->apply(call);
+}
+
+void dispatch_inplace(const Call& call, const Tensor& self) {
+  DispatchState& s = dispatch_state();
+  int level = s.levels.empty() ? 0 : highest_level(call);
+  bool plain = level == 0 && s.bottom.empty() && !(s.grad_enabled && (self.requires_grad() || wants_grad(call, 0)));
+  if (plain) {
+    dispatch_table().eager_into(call, std::span<const Tensor>(&self, 1));
+    return;
+  }
+  dispatch_table().tape_write(self, dispatch1(call), call);
+}
+
+void dispatch_out(const Call& call, std::span<const Tensor> out) {
+  if (dispatch_state().grad_enabled && (wants_grad(call, 0) || out[0].requires_grad())) {
+    throw call.error(ErrorKind::Value, "out= does not support automatic differentiation, but an argument requires a gradient")
+        .fix("call it without out=, or inside no_grad");
+  }
+  SmallVec<Spec, 2> specs = infer(call);
+  if (!(specs[0].shape == out[0].shape())) {
+    throw call.error(ErrorKind::Shape, "out has shape " + shape_str(out[0].shape()) + " but the result has " + shape_str(specs[0].shape));
+  }
+  if (!can_cast(specs[0].dtype, out[0].dtype())) {
+    throw call.error(ErrorKind::DType, "out is " + std::string(dtype_name(out[0].dtype())) + " but the result, " +
+                                           std::string(dtype_name(specs[0].dtype)) + ", cannot be cast to it");
+  }
+  if (!dispatch_state().bottom.empty() || specs[0].dtype != out[0].dtype()) {
+    Tensor target = out[0];
+    target.copy_(dispatch1(call));
+    return;
+  }
+  dispatch_table().eager_into(call, out);
+}
+
+RngKey draw_key(const Call& call, Generator* g) {
+  Generator& generator = g != nullptr ? *g : default_generator();
+  auto blocks = static_cast<uint64_t>(numel_of(infer(call)[0].shape).value());
+  return {generator.seed(), generator.take(blocks)};
+}
+
+}  // namespace thixo
