@@ -21,7 +21,10 @@
 
 namespace thixo {
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"  // GCC takes the scoped enumerator for a shadow of the type thixo::Shape
 enum class ErrorKind : uint8_t { Shape, DType, Device, Index, Value, NotImplemented, Io, Internal };
+#pragma GCC diagnostic pop
 
 /// "ShapeError", "DTypeError", ...
 THIXO_API const char* error_kind_name(ErrorKind kind);

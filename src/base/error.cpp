@@ -1,0 +1,40 @@
+#include "thixo/error.h"
+
+namespace thixo {
+
+const char* error_kind_name(ErrorKind kind) {
+  static constexpr const char* kNames[] = {"ShapeError", "DTypeError",          "DeviceError", "IndexError",
+                                           "ValueError", "NotImplementedError", "IoError",     "InternalError"};
+  return kNames[static_cast<size_t>(kind)];
+}
+
+Error::Error(ErrorKind kind, std::string headline) : kind_(kind), headline_(std::move(headline)) {
+  text_ = std::string(error_kind_name(kind)) + ": " + headline_;
+}
+
+Error& Error::got(std::string_view line) { return add("got", line); }
+Error& Error::need(std::string_view line) { return add("need", line); }
+Error& Error::fix(std::string_view line) { return add("fix", line); }
+
+Error& Error::at(std::string_view where) {
+  add("at", where);
+  has_at_ = true;
+  return *this;
+}
+
+Error& Error::at(const std::source_location& where) {
+  std::string_view file = where.file_name();
+  if (size_t slash = file.rfind('/'); slash != file.npos) file.remove_prefix(slash + 1);
+  return at(std::string(file) + ":" + std::to_string(where.line()));
+}
+
+Error& Error::add(std::string_view label, std::string_view line) {
+  std::string text = "\n  " + std::string(label);
+  text.append(6 - label.size(), ' ').append(line);
+  // A line added while the exception passes upwards still stands before the position.
+  size_t end = has_at_ && label != "at" ? text_.rfind("\n  at    ") : text_.size();
+  text_.insert(end, text);
+  return *this;
+}
+
+}  // namespace thixo

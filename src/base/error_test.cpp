@@ -1,0 +1,57 @@
+#include "thixo/error.h"
+
+#include <gtest/gtest.h>
+
+namespace thixo {
+namespace {
+
+TEST(Error, TextIsTheHeaderCommentsForm) {
+  Error e = ShapeError("conv2d: input has 3 channels but weight expects 4")
+                .got("x: f32[8, 3, 32, 32] cpu")
+                .need("x.shape[1] == weight.shape[1] * groups")
+                .fix("make the layer with in_channels=3")
+                .at("train.cpp:41");
+  EXPECT_STREQ(e.what(),
+               "ShapeError: conv2d: input has 3 channels but weight expects 4\n"
+               "  got   x: f32[8, 3, 32, 32] cpu\n"
+               "  need  x.shape[1] == weight.shape[1] * groups\n"
+               "  fix   make the layer with in_channels=3\n"
+               "  at    train.cpp:41");
+  EXPECT_EQ(e.headline(), "conv2d: input has 3 channels but weight expects 4");
+  EXPECT_EQ(e.kind(), ErrorKind::Shape);
+}
+
+TEST(Error, PositionStaysLast) {
+  Error e = IndexError("select: index 7 is out of range").at("a.cpp:1");
+  EXPECT_TRUE(e.has_at());
+  e.fix("use -1 for the last");
+  EXPECT_STREQ(e.what(),
+               "IndexError: select: index 7 is out of range\n"
+               "  fix   use -1 for the last\n"
+               "  at    a.cpp:1");
+}
+
+TEST(Error, SourceLocationGivesFileAndLine) {
+  Error e = ValueError("x").at(std::source_location::current());
+  std::string text = e.what();
+  EXPECT_NE(text.find("\n  at    error_test.cpp:"), text.npos) << text;
+}
+
+TEST(Error, EveryKindHasItsName) {
+  EXPECT_STREQ(DTypeError("").what(), "DTypeError: ");
+  EXPECT_STREQ(DeviceError("a").what(), "DeviceError: a");
+  EXPECT_STREQ(NotImplementedError("a").what(), "NotImplementedError: a");
+  EXPECT_STREQ(IoError("a").what(), "IoError: a");
+  EXPECT_STREQ(InternalError("a").what(), "InternalError: a");
+}
+
+TEST(Error, IsCaughtAsStdException) {
+  try {
+    throw ValueError("bad").got("0");
+  } catch (const std::exception& e) {
+    EXPECT_STREQ(e.what(), "ValueError: bad\n  got   0");
+  }
+}
+
+}  // namespace
+}  // namespace thixo
