@@ -1,0 +1,14 @@
+// The list of everything in the pack. A new kind of kernel adds its section here.
+#include "codegen/cast_kernels.h"
+#include "codegen/pack_builder.h"
+
+namespace thixo::codegen {
+
+std::span<const PackSection> pack_sections() {
+  static constexpr PackSection kSections[] = {
+      add_cast_kernels,
+  };
+  return kSections;
+}
+
+}  // namespace thixo::codegen
