@@ -1,7 +1,8 @@
 # Stage 0: tools/opgen.py reads the schemas out of src/ops/ and writes headers and lists into <build>/gen.
 
 # Every file that opgen writes, relative to <build>/gen. Public headers are installed.
-set(THIXO_OPGEN_PUBLIC_HEADERS thixo/ops.h)
+set(THIXO_OPGEN_PUBLIC_HEADERS thixo/gen/op_options.h thixo/gen/ops.h thixo/gen/tensor_methods.inc)
+set(THIXO_OPGEN_PRIVATE_HEADERS op_ids.h)
 set(THIXO_OPGEN_CPP ops_list.cpp ops_front.cpp)
 
 # thixo_opgen(): makes the target thixo_generated, which everything that includes generated headers depends on,
@@ -14,7 +15,7 @@ function(thixo_opgen)
   endif()
   find_package(Python3 REQUIRED COMPONENTS Interpreter)
   set(gen ${PROJECT_BINARY_DIR}/gen)
-  set(outputs ${THIXO_OPGEN_PUBLIC_HEADERS} ${THIXO_OPGEN_CPP})
+  set(outputs ${THIXO_OPGEN_PUBLIC_HEADERS} ${THIXO_OPGEN_PRIVATE_HEADERS} ${THIXO_OPGEN_CPP})
   list(TRANSFORM outputs PREPEND ${gen}/)
   file(GLOB_RECURSE inputs CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/ops/*.cpp ${PROJECT_SOURCE_DIR}/src/ops/*.h
                                              ${PROJECT_SOURCE_DIR}/tools/opgen/*.py)

@@ -79,8 +79,10 @@ function(thixo_library)
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/gen>
     $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
   target_compile_features(thixo PUBLIC cxx_std_20)
-  set_target_properties(thixo PROPERTIES LINKER_LANGUAGE CXX VERSION ${PROJECT_VERSION} SOVERSION 0
-                                         INSTALL_RPATH "$ORIGIN")
+  set_target_properties(thixo PROPERTIES LINKER_LANGUAGE CXX SOVERSION 0 INSTALL_RPATH "$ORIGIN")
+  if(NOT SKBUILD)  # a wheel has no links: it would hold the library once per name
+    set_target_properties(thixo PROPERTIES VERSION ${PROJECT_VERSION})
+  endif()
 
   add_library(thixo_engine_static STATIC ${THIXO_PACK_OBJECTS})
   target_link_libraries(thixo_engine_static PRIVATE thixo_front thixo_engine PUBLIC thixo_link)

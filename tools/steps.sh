@@ -4,6 +4,7 @@ readonly log_dir=build/log
 steps=()     # "name<TAB>seconds<TAB>result", in order
 failed=0
 mkdir -p "$log_dir"
+set -m  # a step and all it starts are one process group, which Ctrl-C ends as one
 
 # What a running step last said, in one line: a ninja counter, a ctest or pytest line.
 last_words() { tail -c 400 "$1" 2>/dev/null | tr '\r' '\n' | grep -v '^ *$' | tail -n 1 | cut -c "1-${2}"; }
@@ -38,8 +39,11 @@ step() {
   shift
   "$@" >"$log" 2>&1 </dev/null &
   local pid=$!
+  # shellcheck disable=SC2064  # this step's group, not a later one's
+  trap "kill -- -$pid; exit 130" INT TERM
   watch_step "$pid" "$name" "$log"
   wait "$pid" || code=$?
+  trap - INT TERM
   if [ "$code" != 0 ]; then
     result=FAILED
     failed=1
