@@ -21,7 +21,7 @@ add_library(thixo_flags INTERFACE)
 target_include_directories(thixo_flags INTERFACE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src
                                                  ${PROJECT_BINARY_DIR}/gen)
 target_compile_options(thixo_flags INTERFACE
-  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Werror
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion $<$<BOOL:${THIXO_WERROR}>:-Werror>
   -ffp-contract=off)  # same bits everywhere: a multiply and an add never become an fma behind our back
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(thixo_flags INTERFACE

@@ -27,7 +27,8 @@ done
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
-installed=" $(dpkg-query -W -f='${db:Status-Abbrev}${Package}\n' "${packages[@]}" 2>/dev/null |
+# dpkg-query fails when it knows nothing of a package: that is an answer, not an error.
+installed=" $({ dpkg-query -W -f='${db:Status-Abbrev}${Package}\n' "${packages[@]}" 2>/dev/null || true; } |
   sed -n 's/^ii *//p' | tr '\n' ' ') "
 missing=()
 for package in "${packages[@]}"; do
