@@ -16,7 +16,7 @@ class THIXO_API Generator : public Object {
  public:
   explicit Generator(uint64_t seed = 0) : key_(seed) {}
   void manual_seed(uint64_t seed);
-  uint64_t seed() const { return key_; }
+  uint64_t seed() const;
   /// The counter before the call; the counter moves on by `blocks` (of four 32-bit numbers each).
   uint64_t take(uint64_t blocks);
   struct State {

@@ -71,11 +71,18 @@ namespace thixo {
 class THIXO_API Tensor {
  public:
   Tensor() = default;
-  explicit Tensor(Ref<TensorRecord> r) : r_(std::move(r)) {}
+  explicit Tensor(Ref<TensorRecord> r);  // inside the library: core/record.h
   Tensor(Scalar value);  // NOLINT: a 0-d tensor of the scalar's own dtype (float32 for floats)
 
   bool defined() const { return static_cast<bool>(r_); }
-  TensorRecord* record() const { return r_.get(); }
+  TensorRecord* record() const;  // inside the library: core/record.h
+  /// What a language binding counts and binds; from_object() is the way back.
+  Object* object() const { return r_.get(); }
+  static Tensor from_object(Ref<Object> object) {
+    Tensor t;
+    t.r_ = std::move(object);
+    return t;
+  }
   bool is_same(const Tensor& o) const { return r_ == o.r_; }
 
   DType dtype() const;
@@ -160,7 +167,7 @@ class THIXO_API Tensor {
       return static_cast<T>(s.to_double());
     }
   }
-  Ref<TensorRecord> r_;
+  Ref<Object> r_;  // a TensorRecord
 };
 
 /// How ops take their tensors: implicitly from a Tensor or a number, remembering where the call stands.
@@ -198,7 +205,7 @@ class TensorIndex {
 
 /// dtype and device of a new tensor; requires_grad marks it a leaf.
 struct TensorOptions {
-  std::optional<DType> dtype;
+  std::optional<DType> dtype{};
   Device device{};
   bool requires_grad = false;
 };

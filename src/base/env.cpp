@@ -62,7 +62,8 @@ int64_t env_bytes(Env id) {
   if (ec == std::errc() && !unit.empty()) {
     size_t power = units.find(unit[0]);
     std::string_view rest = unit.substr(1);
-    if (power == std::string_view::npos || (!rest.empty() && rest != "B" && rest != "iB")) ec = std::errc::invalid_argument;
+    if (power == std::string_view::npos || (!rest.empty() && rest != "B" && rest != "iB"))
+      ec = std::errc::invalid_argument;
     for (size_t i = 0; ec == std::errc() && i <= power; ++i) v *= 1024;
   }
   if (ec != std::errc() || !(v >= 0 && v < 9e18)) throw bad_value(id, "a size such as 512M or 8G");

@@ -67,7 +67,7 @@ std::string size_str(int64_t bytes) {
 std::string read_file(const std::string& path) {
   Fd file(path);
   std::string result;
-  struct stat info {};
+  struct stat info{};
   if (fstat(file.fd, &info) == 0 && S_ISREG(info.st_mode)) result.reserve(static_cast<size_t>(info.st_size));
   char part[1 << 16];
   for (;;) {
@@ -83,7 +83,7 @@ std::string read_file(const std::string& path) {
 
 MappedFile::MappedFile(const std::string& path) : path_(path) {
   Fd file(path);
-  struct stat info {};
+  struct stat info{};
   if (fstat(file.fd, &info) != 0) throw cannot("read", path, errno);
   if (!S_ISREG(info.st_mode)) throw cannot("map", path, S_ISDIR(info.st_mode) ? EISDIR : EINVAL);
   size_ = static_cast<size_t>(info.st_size);
@@ -98,7 +98,7 @@ MappedFile::~MappedFile() {
 }
 
 AtomicFile::AtomicFile(const std::string& path, int64_t bytes) : path_(behind_links(path)), expected_(bytes) {
-  struct stat old {};
+  struct stat old{};
   const bool exists = stat(path_.c_str(), &old) == 0;
   if (exists && !S_ISREG(old.st_mode)) {
     throw IoError("cannot write '" + path + "': it is " + (S_ISDIR(old.st_mode) ? "a folder" : "no regular file"));
@@ -128,7 +128,7 @@ void AtomicFile::discard() noexcept {
 void AtomicFile::fail(int error, const char* action) {
   discard();
   Error e = cannot(action, path_, error);
-  struct statvfs disk {};
+  struct statvfs disk{};
   if (statvfs(folder_of(path_).c_str(), &disk) == 0) {
     const auto free = static_cast<int64_t>(disk.f_bavail) * static_cast<int64_t>(disk.f_frsize);
     e.got(size_str(std::max(expected_, written_)) + " to write, " + size_str(free) + " free on the disk");

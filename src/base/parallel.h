@@ -18,8 +18,7 @@ using TileFn = void (*)(void* ctx, int64_t tile_begin, int64_t tile_end);
 THIXO_API void parallel_tiles(int64_t tiles, TileFn fn, void* ctx);
 
 /// parallel_for(tiles, [&](int64_t begin, int64_t end) { ... }): the same, without an allocation.
-template <class F>
-void parallel_for(int64_t tiles, F&& f) {
+template <class F> void parallel_for(int64_t tiles, F&& f) {
   using Fn = std::remove_reference_t<F>;
   parallel_tiles(
       tiles, [](void* ctx, int64_t begin, int64_t end) { (*static_cast<Fn*>(ctx))(begin, end); },

@@ -3,8 +3,8 @@
 
 #include <vector>
 
-#include "core/storage.h"
 #include "core/attr.h"
+#include "core/storage.h"
 #include "thixo/tensor.h"
 
 namespace thixo {
@@ -33,9 +33,13 @@ struct Wrapper : Object {
 };
 
 struct TensorRecord final : Object {
+  /// Where the record lies: in a pooled block of its own, or in one that has room for a Storage and 64 bytes as well.
+  enum class Room : uint8_t { Heap, Alone, WithStorage };
+
   DType dtype = DType::F32;
   Device device{};
   bool wrapped_number = false;  ///< made from a Scalar: weak in promotion
+  Room room = Room::Heap;
   Shape shape;
   Strides strides;
   int64_t offset = 0;  ///< in elements
@@ -45,16 +49,43 @@ struct TensorRecord final : Object {
   Ref<Wrapper> wrapper;
 
   void* data() const { return static_cast<char*>(storage->data) + offset * static_cast<int64_t>(item_size(dtype)); }
+
+ protected:
+  void destroy() const override;
 };
+
+inline Tensor::Tensor(Ref<TensorRecord> r) : r_(std::move(r)) {}
+inline TensorRecord* Tensor::record() const { return static_cast<TensorRecord*>(r_.get()); }
 
 /// A record with fresh contiguous memory (up to 64 bytes inside the record itself).
 Ref<TensorRecord> new_record(const Shape& shape, DType dtype, Device device = {});
+/// The same with given strides; `bytes` is what they span (span_of, which also checks them).
+Ref<TensorRecord> new_record_strided(const Shape& shape, const Strides& strides, size_t bytes, DType dtype,
+                                     Device device);
+/// A tensor on a Storage that is there already; the strides are the caller's to have checked.
+Ref<TensorRecord> new_record_on(Ref<Storage> storage, const Shape& shape, const Strides& strides, int64_t offset,
+                                DType dtype);
 /// A record without data: shape and dtype only.
 Ref<TensorRecord> new_abstract(const Shape& shape, DType dtype, Device device = {});
 /// Another view of t's storage. `step` is the view op that made it (recorded in the chain).
 Tensor make_view(const Tensor& t, const Shape& shape, const Strides& strides, int64_t offset, ViewStep step);
 
-/// Row-major, ignoring dims of size 1.
+/// "f32[8, 3, 32, 32] cpu", as error texts name a tensor; "undefined" for Tensor().
+THIXO_API std::string describe(const Tensor& t);
+
+/// Told when the program looks at values (item, data, str): a recorder on this thread objects or adds a guard.
+using ValueHook = void (*)(const Tensor& t, const char* what);
+/// Sets this thread's hook (null: none) and returns the one before.
+THIXO_API ValueHook set_value_hook(ValueHook hook);
+
+/// Row-major, ignoring dims of size 1. An empty shape in any strides is.
 bool is_contiguous(const Shape& shape, const Strides& strides);
+/// NHWC in memory under NCHW sizes (rank 4).
+bool is_channels_last(const Shape& shape, const Strides& strides);
+/// Bytes that row-major data of this shape needs. ShapeError for a negative size, or more than 2^63 - 1.
+size_t contiguous_bytes(const Shape& shape, DType dtype);
+/// Elements from the first to the last that strides reach, both included; 0 when the shape is empty. ShapeError
+/// for negative sizes or strides, and when it does not fit.
+int64_t span_of(const Shape& shape, const Strides& strides);
 
 }  // namespace thixo

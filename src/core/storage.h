@@ -10,19 +10,30 @@
 
 namespace thixo {
 
-struct TensorRecord;
+struct LargeBlock;
 
 struct Storage final : Object {
+  enum class Memory : uint8_t { Allocator, Foreign, Record };  ///< who gave the bytes
+
   void* data = nullptr;
   size_t bytes = 0;
   uint32_t version = 0;  ///< writes so far
   Device device{};
-  TensorRecord* home = nullptr;           ///< the record that this Storage is embedded in (small tensors); else null
-  std::function<void()> foreign_release;  ///< set for memory that is not the allocator's
-  ~Storage() override;                    ///< returns the block to the allocator, or calls foreign_release
+  Memory memory = Memory::Allocator;
+  bool embedded = false;                  ///< part of a record's block: it shares that block's memory, not its life
+  LargeBlock* block = nullptr;            ///< the allocator's name for `data`
+  std::function<void()> foreign_release;  ///< called at the end for Memory::Foreign
+  /// A block of at least `n` bytes from the caching allocator, aligned to 64 bytes.
+  void allocate(size_t n);
+  ~Storage() override;  ///< returns the block to the allocator, or calls foreign_release
+
+ protected:
+  void destroy() const override;
 };
 
-/// A block of at least `bytes` from the caching allocator, aligned to 64 bytes.
+/// A Storage of its own with a block of `bytes` from the caching allocator.
 Ref<Storage> new_storage(size_t bytes, Device device);
+/// Foreign memory; `release` is called when the last reference goes.
+Ref<Storage> foreign_storage(void* data, size_t bytes, std::function<void()> release);
 
 }  // namespace thixo
