@@ -16,6 +16,7 @@
 //   kernel   a function of the Backend table, for what no loop nest expresses well (contractions, scan, scatter)
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <optional>
 #include <random>
@@ -81,9 +82,12 @@ struct ExprCtx {
   std::function<const Attr&(std::string_view)> attr;
   Expr x(int k) const { return operands[static_cast<size_t>(k)]; }
   Expr c(double v) const { return constant(v, dtype); }
+  bool none(std::string_view name) const { return attr(name).index() == 0; }
+  const std::string& text(std::string_view name) const { return std::get<std::string>(attr(name)); }
 };
 
-/// What a nest is built from: it gives the value of the result at axes 0..rank-1.
+/// What a nest is built from: it gives the value of the result at axes 0..rank-1. Values are of compute types
+/// throughout: a load converts to the operand's compute type, a store to the result's dtype.
 struct NestCtx : Call {
   std::span<const Spec> out;
   int next_axis = 0;
@@ -95,11 +99,22 @@ struct NestCtx : Call {
   std::optional<Combine> combine;       // set when `reduce` is not empty
   std::vector<Expr> values;             // one per result: before the reduction
   std::function<Expr(Expr)> finish;     // after the reduction (mean divides); may be empty
+  std::vector<std::string> params;      // the attributes that became Params, in the order of their numbers
   NestCtx(const Call& c, std::span<const Spec> o) : Call(c), out(o), next_axis(o.empty() ? 0 : static_cast<int>(o[0].shape.size())) {}
   Expr out_axis(int d) const { return axis(d); }
   Expr dim_size(int k, int d) const { return size(shape(k)[static_cast<size_t>(d)]); }
-  Expr load(int k, std::vector<Expr> index) const { return thixo::at(k, dtype(k), std::move(index)); }
-  Expr load_if(Expr p, int k, std::vector<Expr> index, Expr other) const { return at_if(p, k, dtype(k), std::move(index), other); }
+  Expr load(int k, std::vector<Expr> index) const { return thixo::at(k, compute_type(dtype(k)), std::move(index)); }
+  Expr load_if(Expr p, int k, std::vector<Expr> index, Expr other) const {
+    return at_if(p, k, compute_type(dtype(k)), std::move(index), other);
+  }
+  /// A numeric attribute as a runtime scalar of type t, so that one kernel serves all its values. Of an rng
+  /// attribute "name.key" and "name.counter" (U64).
+  Expr param(const std::string& name, DType t) {
+    auto found = std::find(params.begin(), params.end(), name);
+    auto k = static_cast<int>(found - params.begin());
+    if (found == params.end()) params.push_back(name);
+    return thixo::param(k, t);
+  }
   Expr reduce_axis(Dim extent) {
     reduce.push_back({next_axis, extent});
     return axis(next_axis++);
@@ -133,6 +148,16 @@ struct BatchResult {
   SmallVec<int, 2> batch_dim;
 };
 
+/// The values of an integer operand must lie in [0, size), or in [-size, size) when `negative` are counted from
+/// the end. Checked by eager before it computes: IndexError "<op>: index 7 is out of range for dim 1 of size 5".
+struct IndexBound {
+  int operand;
+  int dim;  // the dim that the text names
+  Dim size;
+  bool negative = false;
+  std::optional<int64_t> except;  // one value that is allowed besides (ignore_index)
+};
+
 enum class Tier : uint8_t { Pointwise, Nest, View, Composite, Structured };
 
 /// One call to test an op with: shapes, ranges of values and attributes (by name).
@@ -161,6 +186,7 @@ struct OpDef {
   std::function<ViewSpec(const Call&)> view;
   std::function<Values(const Call&)> compose;
   std::string kernel;  // name in the Backend table
+  std::function<std::vector<IndexBound>(const Call&)> index_bounds;
   std::function<Values(GradCtx&)> grad;
   std::function<BatchResult(const BatchArgs&)> batch;
   std::function<std::vector<Sample>()> samples;
@@ -182,7 +208,9 @@ class Op {
   Op& nest(std::function<void(NestCtx&)> f);
   Op& view(std::function<ViewSpec(const Call&)> f);
   Op& compose(std::function<Values(const Call&)> f);
+  /// Beside a nest: the nest is the meaning, the kernel is what runs where the backend has it.
   Op& kernel(std::string_view backend_entry);
+  Op& index_bounds(std::function<std::vector<IndexBound>(const Call&)> f);
   /// The gradient written in other ops: one value per operand, undefined where there is none.
   Op& grad(std::function<Values(GradCtx&)> f);
   Op& no_grad();

@@ -3,16 +3,19 @@
 //   gelu(x: Float, *, approximate: none|tanh = none) -> Float @nn @inplace
 //   index_select(x: Tensor, dim: dim, index: Index) -> Tensor
 //   cat(tensors: Tensor[], dim: dim = 0) -> Tensor
-//   layer_norm(x: Float, normalized_shape: size, weight: Float?, bias: Float?, eps: float = 1e-5) -> Float @nn
+//   layer_norm(input: Float, normalized_shape: size, weight: Float?, bias: Float?, eps: float = 1e-5) -> Float @nn
 //
 // Operand kinds begin with a capital: Tensor (any), Number (no bool), Real (no complex), Float (16 to 64 bits;
 // in pointwise ops integers are promoted to the default dtype), FloatC (Float or complex, likewise promoted),
-// Int (integers), Bool, Index (i64 or i32). `?` optional, `[]` list (at most one, its length is free).
+// Int (integers), Integral (integers and bool), Bool, Index (i64 or i32). `?` optional, `[]` list (at most one, its
+// length is free; `[]?`: its entries may be absent). In pointwise ops Bool operands take no part in the promotion.
 // Attribute types: bool int float scalar dim dims size dtype device string rng, an enum a|b|c; `?` may be None.
 // dims takes one int or several; rng is a Generator in public signatures and an RngKey in a call.
-// Results: one kind, or (values: Tensor, indices: Index); names with a leading _ are hidden (saved for gradients).
-// Forms: by default a function, a method of the first operand, and out=. @inplace adds name_, @nn: in
-// nn.functional only (no method), @creation: no tensor operand leads, @private: C++ inside the library only.
+// Results: one kind, or (values: Tensor, indices: Index); names with a leading _ are hidden (saved for gradients);
+// Tensor[] of a composite: as many as the call gives.
+// Forms: by default a function, a method of the operand named `input` (else of the first), and out=. @inplace adds
+// name_, @nn: in nn.functional only (no method), @creation: a new tensor (its options also take requires_grad),
+// @private: C++ inside the library only; with @inplace, name_ alone is public (uniform_).
 #pragma once
 
 #include <string>
@@ -23,7 +26,7 @@
 
 namespace thixo {
 
-enum class TensorKind : uint8_t { Tensor, Number, Real, Float, FloatC, Int, Bool, Index };
+enum class TensorKind : uint8_t { Tensor, Number, Real, Float, FloatC, Int, Integral, Bool, Index };
 enum class AttrKind : uint8_t { Bool, Int, Float, Scalar, Dim, Dims, Size, DType, Device, String, Rng, Enum, Chain };
 
 struct OperandDecl {
@@ -41,7 +44,7 @@ struct AttrDecl {
 struct ResultDecl {
   std::string name;  // "" when there is one
   TensorKind kind = TensorKind::Tensor;
-  bool hidden = false;
+  bool hidden = false, list = false;
 };
 /// The signature in its written order: which operand or attribute stands where.
 struct ParamRef {
