@@ -2,7 +2,7 @@
 
 # Every file that opgen writes, relative to <build>/gen. Public headers are installed.
 set(THIXO_OPGEN_PUBLIC_HEADERS thixo/gen/op_options.h thixo/gen/ops.h thixo/gen/tensor_methods.inc)
-set(THIXO_OPGEN_PRIVATE_HEADERS op_ids.h)
+set(THIXO_OPGEN_PRIVATE_HEADERS op_ids.h private_ops.h)
 set(THIXO_OPGEN_CPP ops_list.cpp ops_front.cpp)
 
 # thixo_opgen(): makes the target thixo_generated, which everything that includes generated headers depends on,

@@ -4,9 +4,9 @@
     opgen.py <src/ops> <out dir>
 
 Writes into <out dir>: thixo/gen/op_options.h (keyword-only attributes as aggregates), thixo/gen/ops.h (free
-functions), thixo/gen/tensor_methods.inc (members of Tensor), ops_front.cpp (their bodies), ops_list.cpp (the one
-explicit list of all definitions) and op_ids.h. A file is rewritten only when its text changes. The grammar of a
-schema is in src/ir/schema.h; the C++ parser of the same text is src/ir/schema.cpp.
+functions), thixo/gen/tensor_methods.inc (members of Tensor), private_ops.h (functions of @private ops),
+ops_front.cpp (the bodies), ops_list.cpp (the one explicit list of all definitions) and op_ids.h. A file is rewritten
+only when its text changes. The grammar of a schema is in src/ir/schema.h; the C++ parser is src/ir/schema.cpp.
 """
 import re
 import sys
@@ -37,6 +37,16 @@ class Schema:
     params: list[Param] = field(default_factory=list)
     results: list[str] = field(default_factory=list)
     flags: set[str] = field(default_factory=set)
+    listed: bool = False  # the result is a list
+
+    @property
+    def receiver(self):
+        """The operand that a method is called on."""
+        return next((p for p in self.operands if p.name == "input"), self.operands[0])
+
+    @property
+    def takes_requires_grad(self):
+        return "@creation" in self.flags
 
     @property
     def operands(self):
@@ -75,7 +85,7 @@ def split_commas(text):
 
 
 def parse(function, text):
-    m = re.fullmatch(r"(\w+)(?:\.(\w+))?\((.*?)\) -> (\([^)]*\)|\w+)((?: @\w+)*)", text)
+    m = re.fullmatch(r"(\w+)(?:\.(\w+))?\((.*?)\) -> (\([^)]*\)|\w+(?:\[\])?)((?: @\w+)*)", text)
     if not m:
         raise SystemExit(f"opgen: cannot read the schema '{text}'")
     s = Schema(function, m[1], m[2] or "")
@@ -87,6 +97,7 @@ def parse(function, text):
             s.params.append(parse_param(p, keyword))
     results = m[4].strip("()").split(",") if m[4][0] == "(" else ["out: " + m[4]]
     s.results = [r.split(":")[0].strip() for r in results if not r.strip().startswith("_")]
+    s.listed = m[4].endswith("[]")
     s.flags = set(m[5].split())
     return s
 
@@ -108,6 +119,8 @@ def cpp_type(p):
     base = "std::string" if "|" in p.kind else CPP_TYPE.get(p.kind)
     if base is None:
         raise SystemExit(f"opgen: unknown attribute type '{p.kind}'")
+    if p.kind == "dims":
+        return base  # the empty list stands for None
     return f"std::optional<{base}>" if p.optional and p.kind != "rng" else base
 
 
@@ -116,7 +129,7 @@ def cpp_default(p):
     if d is None:
         return None
     if d == "None":
-        return "nullptr" if p.kind == "rng" else "std::nullopt"
+        return {"rng": "nullptr", "dims": "{}"}.get(p.kind, "std::nullopt")
     if "|" in p.kind or p.kind == "string":
         return f'"{d}"'
     if p.kind == "bool":
@@ -141,9 +154,8 @@ def parameters(s, skip_first=False, defaults=True, leading=""):
     """The C++ parameter list; `at` stands last unless a TensorArg carries it."""
     parts = [leading] if leading else []
     positional = [p for p in s.params if not p.keyword]
-    tail = all(p.default is not None or (p.operand and p.optional) for p in positional)
     for i, p in enumerate(positional):
-        if skip_first and p.operand and p is s.operands[0]:
+        if skip_first and p.operand and p is s.receiver:
             continue
         later = positional[i:]
         tail = all(q.default is not None or (q.operand and q.optional) for q in later)
@@ -152,7 +164,8 @@ def parameters(s, skip_first=False, defaults=True, leading=""):
             text += " = {}" if p.operand else f" = {cpp_default(p)}"
         parts.append(text)
     if s.keywords:
-        parts.append(f"const {s.options}& options" + (" = {}" if defaults else ""))
+        complete = all(p.default is not None for p in s.keywords)
+        parts.append(f"const {s.options}& options" + (" = {}" if defaults and complete else ""))
     if skip_first or not carries_place(s):
         parts.append("SourceLoc at" + (" = SourceLoc::current()" if defaults else ""))
     return ", ".join(parts)
@@ -164,6 +177,8 @@ def carries_place(s):
 
 def return_type(s):
     n = len(s.results)
+    if s.listed:
+        return "TensorList"
     return "Tensor" if n == 1 else "std::tuple<" + ", ".join(["Tensor"] * n) + ">"
 
 
@@ -173,6 +188,8 @@ def attr_value(p):
     if k == "rng":
         return None
     wrap = {"int": "Attr(Dim({}))", "dim": "Attr(Dim({}))", "dims": "list_attr({})", "size": "Attr(Shape({}))"}.get(k, "Attr({})")
+    if p.optional and k == "dims":
+        return f"{v}.empty() ? Attr() : {wrap.format(v)}"
     if p.optional:
         return f"{v} ? {wrap.format('*' + v)} : Attr()"
     return wrap.format(v)
@@ -186,7 +203,7 @@ def front_body(s, form):
     listed = any(p.listed for p in s.operands)
 
     def value(p):
-        if method and p is first:
+        if method and p is s.receiver:
             return "*this"
         return p.name if p.optional else f"{p.name}.tensor()"
 
@@ -217,11 +234,15 @@ def front_body(s, form):
         lines += ["  dispatch_inplace(call, *this);", "  return *this;"]
     elif form == "out":
         lines += ["  dispatch_out(call, std::span<const Tensor>(&out, 1));", "  return out;"]
+    elif s.listed:
+        lines += ["  Values results = dispatch(call);", "  return TensorList(results.begin(), results.end());"]
+    elif s.takes_requires_grad:
+        lines += ["  Tensor made = dispatch1(call);", "  if (options.requires_grad) made.requires_grad_();", "  return made;"]
     elif len(s.results) == 1:
         lines.append("  return dispatch1(call);")
     else:
-        items = ", ".join(f"values[{i}]" for i in range(len(s.results)))
-        lines += ["  Values values = dispatch(call);", f"  return {{{items}}};"]
+        items = ", ".join(f"results[{i}]" for i in range(len(s.results)))
+        lines += ["  Values results = dispatch(call);", f"  return {{{items}}};"]
     return "\n".join(lines)
 
 
@@ -238,21 +259,25 @@ def has_inplace(s):
 
 
 def has_out(s):
-    return len(s.results) == 1 and not s.flags & {"@private"}
+    return len(s.results) == 1 and not s.listed and "@private" not in s.flags
 
 
 def render(schemas):
-    options, functions, methods, front = [], [], [], []
+    options, functions, hidden, methods, front = [], [], [], [], []
     for s in schemas:
         if s.keywords:
             rows = "".join(f"  {cpp_type(p)} {p.name}{' = ' + cpp_default(p) if p.default is not None else '{}'};\n" for p in s.keywords)
+            if s.takes_requires_grad:
+                rows += "  bool requires_grad = false;\n"
             options.append(f"struct {s.options} {{\n{rows}}};")
         ret = return_type(s)
-        api = "" if "@private" in s.flags else "THIXO_API "
-        functions.append(f"{api}{ret} {s.name}({parameters(s)});")
+        if "@private" in s.flags:
+            hidden.append(f"{ret} {s.name}({parameters(s)});")
+        else:
+            functions.append(f"THIXO_API {ret} {s.name}({parameters(s)});")
         front.append(f"{ret} {s.name}({parameters(s, defaults=False)}) {{\n{front_body(s, 'function')}\n}}")
         if has_out(s):
-            functions.append(f"{api}Tensor& {s.name}_out({parameters(s, leading='Tensor& out')});")
+            functions.append(f"THIXO_API Tensor& {s.name}_out({parameters(s, leading='Tensor& out')});")
             front.append(f"Tensor& {s.name}_out({parameters(s, defaults=False, leading='Tensor& out')}) {{\n{front_body(s, 'out')}\n}}")
         if has_method(s):
             methods.append(f"{ret} {s.name}({parameters(s, skip_first=True)}) const;")
@@ -267,12 +292,13 @@ def render(schemas):
     return {
         "thixo/gen/op_options.h": head + "#pragma once\nnamespace thixo {\n" + "\n".join(options) + "\n}  // namespace thixo\n",
         "thixo/gen/ops.h": head + "#pragma once\n#include <tuple>\nnamespace thixo {\n" + "\n".join(functions) + "\n}  // namespace thixo\n",
+        "private_ops.h": head + '#pragma once\n#include "thixo/tensor.h"\nnamespace thixo {\n' + "\n".join(hidden) + "\n}  // namespace thixo\n",
         "thixo/gen/tensor_methods.inc": head + "\n".join(methods) + "\n",
         "op_ids.h": head + f"#pragma once\nnamespace thixo {{\nstruct OpId {{ enum : int {{ {ids} }}; }};\n}}\n",
         "ops_list.cpp": head + '#include "ir/op.h"\nnamespace thixo::ops {\n' + defs
         + "\nextern void (*const kDefinitions[])(Op&);\nextern const int kDefinitionCount;\n"
         + f"void (*const kDefinitions[])(Op&) = {{\n{entries}\n}};\nconst int kDefinitionCount = {len(schemas)};\n}}  // namespace thixo::ops\n",
-        "ops_front.cpp": head + '#include "ir/dispatch.h"\n#include "ir/front.h"\n#include "op_ids.h"\nnamespace thixo {\n'
+        "ops_front.cpp": head + '#include "ir/dispatch.h"\n#include "ir/front.h"\n#include "op_ids.h"\n#include "private_ops.h"\nnamespace thixo {\n'
         + "\n".join(front) + "\n}  // namespace thixo\n",
     }
 

@@ -22,8 +22,7 @@ DType promoted(const Call& call) {
   for (size_t i = 0; i < call.in.size(); ++i) {
     const Tensor& t = call.in[i];
     if (!t.defined()) continue;
-    size_t decl = std::min(i, call.op->schema.operands.size() - 1);
-    TensorKind kind = call.op->schema.operands[decl].kind;
+    TensorKind kind = call.op->schema.operands[call.op->schema.operand_at(i, call.in.size())].kind;
     if (kind == TensorKind::Index || kind == TensorKind::Bool) continue;  // where's condition, not a value
     int rank = t.record()->wrapped_number ? 2 : t.dim() == 0 ? 1 : 0;
     DType d = t.dtype();
@@ -41,7 +40,7 @@ DType promoted(const Call& call) {
 void check_kinds(const Call& call, DType t) {
   const std::vector<OperandDecl>& decls = call.op->schema.operands;
   for (size_t i = 0; i < call.in.size(); ++i) {
-    const OperandDecl& d = decls[std::min(i, decls.size() - 1)];
+    const OperandDecl& d = decls[call.op->schema.operand_at(i, call.in.size())];
     if (!call.in[i].defined()) {
       if (!d.optional) throw call.error(ErrorKind::Value, d.name + " is missing");
       continue;
@@ -67,7 +66,7 @@ void infer_pointwise(Infer& c) {
     first = false;
   }
   TensorKind kind = c.op->schema.results[0].kind;
-  DType result = c.op->bool_result ? DType::Bool : kind == TensorKind::Float && is_complex(t) ? real_type(t) : t;
+  DType result = c.op->bool_result ? DType::Bool : (kind == TensorKind::Float || kind == TensorKind::Real) && is_complex(t) ? real_type(t) : t;
   c.out.push_back({result, std::move(shape), device});
 }
 
@@ -86,7 +85,7 @@ SmallVec<Spec, 2> infer(const Call& call) {
   if (call.op->infer) {
     const std::vector<OperandDecl>& decls = call.op->schema.operands;
     for (size_t i = 0; i < call.in.size(); ++i) {
-      const OperandDecl& d = decls[std::min(i, decls.size() - 1)];
+      const OperandDecl& d = decls[call.op->schema.operand_at(i, call.in.size())];
       if (!call.in[i].defined()) {
         if (!d.optional) throw call.error(ErrorKind::Value, d.name + " is missing");
       } else if (!accepts(d.kind, call.in[i].dtype())) {

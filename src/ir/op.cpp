@@ -93,6 +93,10 @@ Op& Op::kernel(std::string_view backend_entry) {
   d_.tier = Tier::Structured;
   return *this;
 }
+Op& Op::index_bounds(std::function<std::vector<IndexBound>(const Call&)> f) {
+  d_.index_bounds = std::move(f);
+  return *this;
+}
 Op& Op::grad(std::function<Values(GradCtx&)> f) {
   d_.grad = std::move(f);
   return *this;
@@ -173,7 +177,7 @@ Error Call::error(ErrorKind kind, std::string_view what) const {
   Error e(kind, op->name() + ": " + std::string(what));
   std::string got;
   for (size_t i = 0; i < in.size(); ++i) {
-    size_t decl = std::min(i, op->schema.operands.size() - 1);
+    size_t decl = op->schema.operand_at(i, in.size());
     std::string name = op->schema.operands[decl].name;
     if (op->schema.operands[decl].list) name += "[" + std::to_string(i - decl) + "]";
     got += (i > 0 ? "   " : "") + name + ": " + (in[i].defined() ? operand_text(in[i]) : "None");

@@ -16,6 +16,7 @@ struct KindName {
 };
 constexpr KindName kTensorKinds[] = {{"Tensor", TensorKind::Tensor}, {"Number", TensorKind::Number}, {"Real", TensorKind::Real},
                                      {"Float", TensorKind::Float},   {"FloatC", TensorKind::FloatC}, {"Int", TensorKind::Int},
+                                     {"Integral", TensorKind::Integral},
                                      {"Bool", TensorKind::Bool},     {"Index", TensorKind::Index}};
 struct AttrName {
   const char* name;
@@ -185,14 +186,18 @@ class Parser {
       return t->kind;
     };
     if (!take('(')) {
-      s.results.push_back({"", kind(word()), false});
+      s.results.push_back({"", kind(word()), false, false});
+      if (take('[')) {
+        expect(']');
+        s.results[0].list = true;
+      }
       return;
     }
     while (!take(')')) {
       std::string name = word();
       expect(':');
       bool hidden = name[0] == '_';
-      s.results.push_back({hidden ? name.substr(1) : name, kind(word()), hidden});
+      s.results.push_back({hidden ? name.substr(1) : name, kind(word()), hidden, false});
       take(',');
     }
   }
@@ -222,6 +227,14 @@ int Schema::visible_results() const {
   return n;
 }
 
+size_t Schema::operand_at(size_t i, size_t n) const {
+  size_t list = 0;
+  while (list < operands.size() && !operands[list].list) ++list;
+  if (i < list) return i;
+  size_t after = operands.size() - list - 1;  // operands behind the list
+  return i + after < n ? list : i + operands.size() - n;
+}
+
 Schema parse_schema(std::string_view text) { return Parser(text).parse(); }
 
 bool accepts(TensorKind kind, DType t) {
@@ -232,6 +245,7 @@ bool accepts(TensorKind kind, DType t) {
     case TensorKind::Float: return is_float(t);
     case TensorKind::FloatC: return is_float(t) || is_complex(t);
     case TensorKind::Int: return is_int(t);
+    case TensorKind::Integral: return is_int(t) || t == DType::Bool;
     case TensorKind::Bool: return t == DType::Bool;
     case TensorKind::Index: return t == DType::I64 || t == DType::I32;
   }
@@ -246,6 +260,7 @@ const char* tensor_kind_name(TensorKind kind) {
     case TensorKind::Float: return "a floating-point type";
     case TensorKind::FloatC: return "a floating-point or complex type";
     case TensorKind::Int: return "an integer type";
+    case TensorKind::Integral: return "an integer type or bool";
     case TensorKind::Bool: return "bool";
     case TensorKind::Index: return "int64 or int32";
   }

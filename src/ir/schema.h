@@ -61,6 +61,8 @@ struct Schema {
   std::vector<ParamRef> params;
   bool inplace = false, nn = false, creation = false, is_private = false;
   int visible_results() const;
+  /// Which operand declaration stands behind operand i of a call with n operands (a list takes as many as it has).
+  size_t operand_at(size_t i, size_t n) const;
   std::string full_name() const { return overload.empty() ? name : name + "." + overload; }
 };
 

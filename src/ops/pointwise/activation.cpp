@@ -4,20 +4,20 @@
 namespace thixo::ops {
 
 void def_relu(Op& op) {
-  op.schema("relu(x: Number) -> Number @inplace")
-      .doc("max(x, 0), elementwise; nan stays nan.")
+  op.schema("relu(input: Real) -> Real @inplace")
+      .doc("max(input, 0), elementwise; nan stays nan.")
       .example(">>> thixo.relu(thixo.tensor([-1., 2.]))\ntensor([0., 2.])")
-      .expr([](ExprCtx& c) { return select(c.x(0) < 0.0, c.c(0), c.x(0)); });
+      .expr([](ExprCtx& c) { return c.dtype == DType::Bool ? c.x(0) : select(c.x(0) < 0.0, c.c(0), c.x(0)); });
 }
 
 void def_gelu(Op& op) {
-  op.schema("gelu(x: Float, *, approximate: none|tanh = none) -> Float @nn @inplace")
+  op.schema("gelu(input: Float, *, approximate: none|tanh = none) -> Float @nn @inplace")
       .doc("x * Phi(x) with the normal distribution function Phi, or its tanh approximation, elementwise.")
       .source("Hendrycks and Gimpel 2016, https://arxiv.org/abs/1606.08415")
       .example(">>> thixo.nn.functional.gelu(thixo.tensor([1.]))\ntensor([0.8413])")
       .expr([](ExprCtx& c) {
         Expr x = c.x(0);
-        if (std::get<std::string>(c.attr("approximate")) == "tanh") {
+        if (c.text("approximate") == "tanh") {
           Expr inner = 0.7978845608028654 * (x + 0.044715 * (x * x * x));
           return x * (0.5 * (1.0 + tanh(inner)));
         }
@@ -26,11 +26,64 @@ void def_gelu(Op& op) {
 }
 
 void def_silu(Op& op) {
-  op.schema("silu(x: Float) -> Float @nn @inplace")
+  op.schema("silu(input: Float) -> Float @nn @inplace")
       .doc("x * sigmoid(x), elementwise.")
       .source("Elfwing et al. 2018, https://arxiv.org/abs/1702.03118")
       .example(">>> thixo.nn.functional.silu(thixo.tensor([1.]))\ntensor([0.7311])")
       .expr([](ExprCtx& c) { return c.x(0) * sigmoid(c.x(0)); });
+}
+
+void def_leaky_relu(Op& op) {
+  op.schema("leaky_relu(input: Float, negative_slope: float = 0.01) -> Float @nn @inplace")
+      .doc("x above zero, negative_slope * x below, elementwise.")
+      .source("Maas et al. 2013, Rectifier nonlinearities improve neural network acoustic models")
+      .example(">>> thixo.nn.functional.leaky_relu(thixo.tensor([-1., 2.]))\ntensor([-0.0100,  2.0000])")
+      .expr([](ExprCtx& c) { return select(c.x(0) > 0.0, c.x(0), c.param("negative_slope") * c.x(0)); });
+}
+
+void def_elu(Op& op) {
+  op.schema("elu(input: Float, alpha: float = 1) -> Float @nn @inplace")
+      .doc("x above zero, alpha * (exp(x) - 1) below, elementwise.")
+      .source("Clevert et al. 2016, https://arxiv.org/abs/1511.07289")
+      .example(">>> thixo.nn.functional.elu(thixo.tensor([-1., 2.]))\ntensor([-0.6321,  2.0000])")
+      .expr([](ExprCtx& c) { return select(c.x(0) > 0.0, c.x(0), c.param("alpha") * unary(ExprOp::Expm1, c.x(0))); });
+}
+
+void def_softplus(Op& op) {
+  op.schema("softplus(input: Float, beta: float = 1, threshold: float = 20) -> Float @nn")
+      .doc("log(1 + exp(beta * x)) / beta, elementwise; x itself where beta * x is above threshold.")
+      .source("Dugas et al. 2001, Incorporating second-order functional knowledge")
+      .example(">>> thixo.nn.functional.softplus(thixo.tensor([0., 1.]))\ntensor([0.6931, 1.3133])")
+      .expr([](ExprCtx& c) {
+        Expr x = c.x(0), beta = c.param("beta"), bx = beta * x;
+        Expr soft = (max(bx, 0.0) + unary(ExprOp::Log1p, exp(-abs(bx)))) / beta;
+        return select(bx > c.param("threshold"), x, soft);
+      });
+}
+
+void def_logsigmoid(Op& op) {
+  op.schema("logsigmoid(input: Float) -> Float @nn")
+      .doc("log(sigmoid(x)) = min(x, 0) - log(1 + exp(-|x|)), elementwise.")
+      .example(">>> thixo.nn.functional.logsigmoid(thixo.tensor([0.]))\ntensor([-0.6931])")
+      .expr([](ExprCtx& c) { return min(c.x(0), 0.0) - unary(ExprOp::Log1p, exp(-abs(c.x(0)))); });
+}
+
+void def_hardtanh(Op& op) {
+  op.schema("hardtanh(input: Number, min_val: float = -1, max_val: float = 1) -> Number @nn @inplace")
+      .doc("x brought into [min_val, max_val]; flat at both ends, elementwise.")
+      .example(">>> thixo.nn.functional.hardtanh(thixo.tensor([-2., 0.5]))\ntensor([-1.0000,  0.5000])")
+      .expr([](ExprCtx& c) {
+        Expr x = c.x(0), low = c.param("min_val"), high = c.param("max_val");
+        return select(x <= low, low, select(x >= high, high, x));
+      });
+}
+
+void def_relu6(Op& op) {
+  op.schema("relu6(input: Number) -> Number @nn @inplace")
+      .doc("min(max(x, 0), 6), elementwise.")
+      .source("Howard et al. 2017, https://arxiv.org/abs/1704.04861")
+      .example(">>> thixo.nn.functional.relu6(thixo.tensor([-1., 3., 8.]))\ntensor([0., 3., 6.])")
+      .expr([](ExprCtx& c) { return select(c.x(0) <= 0.0, c.c(0), select(c.x(0) >= 6.0, c.c(6), c.x(0))); });
 }
 
 }  // namespace thixo::ops

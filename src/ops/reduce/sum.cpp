@@ -6,7 +6,7 @@
 namespace thixo::ops {
 
 void def_sum(Op& op) {
-  op.schema("sum(x: Tensor, dim: dims? = None, keepdim: bool = false, *, dtype: dtype? = None) -> Tensor")
+  op.schema("sum(input: Tensor, dim: dims? = None, keepdim: bool = false, *, dtype: dtype? = None) -> Tensor")
       .doc("The sum over `dim` (all dims when None); integers and bool are added in int64.")
       .example(">>> thixo.sum(thixo.tensor([[1., 2.], [3., 4.]]), 0)\ntensor([4., 6.])")
       .infer([](Infer& c) {

@@ -1,11 +1,11 @@
 // softmax: composed of other ops; eager runs the decomposition fused, one kernel a row.
 #include "ir/op.h"
-#include "thixo/tensor.h"
+#include "private_ops.h"
 
 namespace thixo::ops {
 
 void def_softmax(Op& op) {
-  op.schema("softmax(x: Float, dim: dim, *, dtype: dtype? = None) -> Float")
+  op.schema("softmax(input: Float, dim: dim, *, dtype: dtype? = None) -> Float")
       .doc("exp(x - max) / sum(exp(x - max)) along dim.")
       .example(">>> thixo.softmax(thixo.tensor([0., 0.]), 0)\ntensor([0.5000, 0.5000])")
       .fused_rows()

@@ -11,7 +11,7 @@ Expr load_broadcast(NestCtx& c, int k) {
   int rank = static_cast<int>(c.out[0].shape.size()), r = c.rank(k);
   std::vector<Expr> index;
   for (int d = 0; d < r; ++d) index.push_back(c.shape(k)[d] == 1 ? constant_int(0) : c.out_axis(d + rank - r));
-  return cast(c.load(k, index), c.out[0].dtype);
+  return cast(c.load(k, index), compute_type(c.out[0].dtype));
 }
 
 }  // namespace

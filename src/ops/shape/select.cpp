@@ -5,7 +5,7 @@
 namespace thixo::ops {
 
 void def_select(Op& op) {
-  op.schema("select(x: Tensor, dim: dim, index: int) -> Tensor")
+  op.schema("select(input: Tensor, dim: dim, index: int) -> Tensor")
       .doc("The slice at `index` along `dim`, without that dim: a view.")
       .example(">>> thixo.select(thixo.tensor([[1, 2], [3, 4]]), 0, 1)\ntensor([3, 4])")
       .view([](const Call& c) {
