@@ -1,0 +1,21 @@
+// A number as it stands in a recorded program (x * 2): made by the recorder, folded into kernels by fusion.
+#include "ir/op.h"
+
+namespace thixo::ops {
+
+void def_number(Op& op) {
+  op.schema("number(*, value: scalar) -> Tensor @creation @private")
+      .doc("A 0-d tensor of the number's own dtype, weak in promotion.")
+      .infer([](Infer& c) {
+        DType t = c.scalar("value").kind();
+        c.out.push_back({t == DType::F64 ? default_dtype() : t == DType::C128 ? complex_type(default_dtype()) : t, {}, {}});
+      })
+      .nest([](NestCtx& c) {
+        DType t = compute_type(c.out[0].dtype);
+        Scalar v = c.scalar("value");
+        c.values = {is_complex(t) ? constant(v.to_complex(), t) : is_float(t) ? constant(v.to_double(), t) : constant_int(v.to_int(), t)};
+      })
+      .no_grad();
+}
+
+}  // namespace thixo::ops
