@@ -1,0 +1,42 @@
+// Executable: a recorded program, optimised and planned once, run many times. A flat list of steps whose memory is
+// already placed; what changes from call to call (arguments, fresh results, random keys) is patched in.
+#pragma once
+
+#include <mutex>
+
+#include "transform/passes/passes.h"
+#include "transform/record.h"
+
+namespace thixo {
+
+class Executable final : public Object {
+ public:
+  explicit Executable(Recording recording);
+  ~Executable() override;
+  /// Arguments of the recorded shapes and dtypes; the caller has checked them.
+  TensorList run(std::span<const Tensor> args);
+  /// What was fused, and the peak memory of the arena: for thixo.explain.
+  std::string explain() const;
+  const Graph& graph() const { return graph_; }
+  int64_t arena_bytes() const { return plan_.arena_bytes; }
+
+ private:
+  struct Step;
+  void place_values();
+  void build_steps();
+  Step make_node_step(const GraphNode& n);
+  void bind(std::span<const Tensor> args);
+  Tensor& slot(ValueId v) { return slots_[static_cast<size_t>(v)]; }
+
+  Graph graph_;
+  MemoryPlan plan_;
+  std::vector<Tensor> bound_;
+  std::vector<std::function<void()>> before_replay_;
+  Tensor arena_;
+  std::vector<Tensor> slots_;   // per value: the tensor that holds it now
+  std::vector<bool> dynamic_;   // per value: its slot changes from call to call
+  std::vector<Step> steps_;
+  std::mutex mutex_;
+};
+
+}  // namespace thixo
