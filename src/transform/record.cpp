@@ -109,6 +109,10 @@ ValueId Recorder::value_of(const Tensor& t) {
   return node(as_strided, attrs, {seen->second.value}, {});
 }
 
+bool Recorder::is_bound(const Tensor& t) const {
+  return std::any_of(bound_.begin(), bound_.end(), [&](const Tensor& b) { return b.is_same(t); });
+}
+
 bool Recorder::made_here(const Tensor& t) const {
   const TensorRecord* r = t.record();
   const Storage* s = r->storage.get();

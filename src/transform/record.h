@@ -33,6 +33,9 @@ class Recorder final : public Interpreter {
   ValueId value_of(const Tensor& t);
   /// True when t's current value was computed inside this recording.
   bool made_here(const Tensor& t) const;
+  /// The tensors of the graph's inputs so far.
+  const std::vector<Tensor>& bound() const { return bound_; }
+  bool is_bound(const Tensor& t) const;
   /// The recorder of this thread, or null.
   static Recorder* active();
   void before_replay(std::function<void()> f) { refreshers_.push_back(std::move(f)); }

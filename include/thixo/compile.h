@@ -1,0 +1,66 @@
+// compile: the same program, recorded. The first call with new shapes runs the function for real while its ops are
+// written down below Python and C++ alike; later calls run the optimised plan. A whole training step may be one
+// function: forward, backward() and the optimizer's step together, state updated in place.
+//
+//   auto step = thixo::compile([&](const TensorList& a) -> TensorList {
+//     optimizer.zero_grad();
+//     Tensor loss = cross_entropy(net(a[0]), a[1]);
+//     loss.backward();
+//     optimizer.step();
+//     return {loss};
+//   });
+//   Tensor loss = step({x, y})[0];
+//
+// The function must not depend on values: item(), printing or data() of a tensor inside it raises NotImplementedError.
+// What it reads besides its arguments (parameters, buffers) is found while recording and bound; plain numbers that it
+// computes with are frozen, except an optimizer's settings, which are read at each call.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "thixo/tensor.h"
+
+namespace thixo {
+
+class THIXO_API CompiledFunction : public Object {
+ public:
+  using Fn = std::function<TensorList(const TensorList&)>;
+  explicit CompiledFunction(Fn f);
+  ~CompiledFunction() override;
+  /// `key`: what else decides the course of the function (a training flag, static arguments of a binding).
+  TensorList operator()(const TensorList& args, const std::string& key = "");
+  /// The fused program for these arguments, recorded first if need be.
+  std::string explain(const TensorList& args, const std::string& key = "");
+  size_t recordings() const { return programs_.size(); }
+
+ private:
+  struct Program;
+  Program& program(const TensorList& args, const std::string& key, TensorList* first_results, bool* recorded);
+  Fn f_;
+  std::map<std::string, std::unique_ptr<Program>> programs_;
+};
+
+/// A callable that can be copied; all copies share the recordings.
+class Compiled {
+ public:
+  explicit Compiled(CompiledFunction::Fn f) : f_(make_ref<CompiledFunction>(std::move(f))) {}
+  TensorList operator()(const TensorList& args) const { return (*f_)(args); }
+  CompiledFunction& function() const { return *f_; }
+
+ private:
+  Ref<CompiledFunction> f_;
+};
+
+inline Compiled compile(CompiledFunction::Fn f) { return Compiled(std::move(f)); }
+/// What compile would run for these arguments: the graph after its passes, groups that became one kernel, memory.
+inline std::string explain(const Compiled& f, const TensorList& args) { return f.function().explain(args); }
+
+/// While a function is recorded: runs `f` before each replay (an optimizer brings its learning rate up to date).
+THIXO_API void before_replay(std::function<void()> f);
+/// Whether this thread is recording.
+THIXO_API bool is_compiling();
+
+}  // namespace thixo
