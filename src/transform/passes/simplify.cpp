@@ -1,0 +1,68 @@
+// Nodes that give one of their operands unchanged. A node stays in the list, unused: dead_code takes it away.
+#include "transform/passes/passes.h"
+#include "transform/passes/rename.h"
+
+namespace thixo {
+namespace {
+
+struct Simplifier {
+  Graph& g;
+  std::vector<ValueId> to = identity_renaming(g);
+  std::vector<const GraphNode*> maker = std::vector<const GraphNode*>(g.values.size(), nullptr);
+
+  const GraphValue& value(ValueId v) const { return g.values[static_cast<size_t>(v)]; }
+  bool same_type(ValueId a, ValueId b) const {
+    return value(a).dtype == value(b).dtype && value(a).shape == value(b).shape && !value(a).weak;
+  }
+  /// The number that v is, when it is one.
+  std::optional<double> number(ValueId v) const {
+    const GraphNode* n = maker[static_cast<size_t>(v)];
+    if (n == nullptr || n->op->name() != "number") return std::nullopt;
+    return std::get<Scalar>(n->attrs[0]).to_double();
+  }
+
+  /// The operand that stands for the node's result, or -1. Rules keep every bit: x + 0 is none of them (-0 + 0).
+  ValueId stands_for(const GraphNode& n) const {
+    const std::string& op = n.op->name();
+    ValueId out = n.out[0];
+    if ((op == "mul" || op == "div") && number(n.in[1]) == 1.0 && same_type(n.in[0], out)) return n.in[0];
+    if (op == "mul" && number(n.in[0]) == 1.0 && same_type(n.in[1], out)) return n.in[1];
+    if (op == "sub" && number(n.in[1]) == 0.0 && same_type(n.in[0], out)) return n.in[0];
+    if (op == "to_dtype" && same_type(n.in[0], out)) return n.in[0];
+    bool reshaped = op == "expand" || op == "view" || op == "reshape";
+    if (reshaped && same_type(n.in[0], out)) return n.in[0];
+    return inverse_permute(n);
+  }
+
+  ValueId inverse_permute(const GraphNode& n) const {
+    if (n.op->name() != "permute" && n.op->name() != "transpose") return -1;
+    const GraphNode* before = maker[static_cast<size_t>(n.in[0])];
+    if (before == nullptr || before->op != n.op) return -1;
+    ValueId x = before->in[0];
+    if (!same_type(x, n.out[0])) return -1;
+    if (n.op->name() == "transpose") return n.attrs == before->attrs ? x : -1;
+    const Shape &a = std::get<Shape>(before->attrs[0]), &b = std::get<Shape>(n.attrs[0]);
+    auto rank = static_cast<int64_t>(a.size());
+    for (size_t d = 0; d < a.size(); ++d) {
+      int64_t via = b[d].value() < 0 ? b[d].value() + rank : b[d].value();
+      int64_t end = a[static_cast<size_t>(via)].value();
+      if ((end < 0 ? end + rank : end) != static_cast<int64_t>(d)) return -1;
+    }
+    return x;
+  }
+};
+
+}  // namespace
+
+void simplify(Graph& g) {
+  Simplifier s{g};
+  for (GraphNode& n : g.nodes) {
+    for (ValueId& v : n.in) v = v < 0 ? v : s.to[static_cast<size_t>(v)];
+    for (ValueId v : n.out) s.maker[static_cast<size_t>(v)] = &n;
+    ValueId stand_in = s.stands_for(n);
+    if (stand_in >= 0) s.to[static_cast<size_t>(n.out[0])] = stand_in;
+  }
+  rename_values(g, s.to);
+}
+
+}  // namespace thixo
