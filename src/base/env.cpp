@@ -17,6 +17,7 @@ constexpr EnvSetting kSettings[] = {
     {Env::MemoryLimit, "THIXO_MEMORY_LIMIT", "0", "most memory that tensors may hold, such as 8G; 0: no limit"},
     {Env::MemoryIdle, "THIXO_MEMORY_IDLE", "30",
      "seconds after which unused memory goes back to the system; a negative number: never"},
+    {Env::Verify, "THIXO_VERIFY", "0", "1: check a recorded graph after every pass"},
 };
 
 const EnvSetting& setting(Env id) { return kSettings[static_cast<size_t>(id)]; }

@@ -9,7 +9,7 @@
 
 namespace thixo {
 
-enum class Env : uint8_t { NumThreads, MemoryLimit, MemoryIdle };
+enum class Env : uint8_t { NumThreads, MemoryLimit, MemoryIdle, Verify };
 
 struct EnvSetting {
   Env id;

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "core/attr.h"
+#include "thixo/attr.h"
 #include "core/storage.h"
 #include "thixo/tensor.h"
 

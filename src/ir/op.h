@@ -23,7 +23,7 @@
 
 #include "core/record.h"
 #include "ir/kernel_ir.h"
-#include "ir/schema.h"
+#include "thixo/schema.h"
 
 namespace thixo {
 

@@ -1,5 +1,5 @@
 // Parses schema texts. The grammar stands in schema.h; tools/opgen.py reads the same texts for the C++ fronts.
-#include "ir/schema.h"
+#include "thixo/schema.h"
 
 #include <cctype>
 #include <charconv>

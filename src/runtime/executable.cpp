@@ -20,11 +20,7 @@ class Plain {
 
 Tensor apply_view(const OpDef* op, const Tensor& base, std::span<const Attr> attrs) {
   ViewSpec v = op->view(Call{op, std::span<const Tensor>(&base, 1), attrs, {}});
-  Ref<TensorRecord> r = new_abstract(v.shape, base.dtype(), base.device());
-  r->strides = v.strides;
-  r->offset = v.offset;
-  r->storage = base.record()->storage;
-  return Tensor(r);
+  return Tensor(new_record_on(base.record()->storage, v.shape, v.strides, v.offset, base.dtype()));
 }
 
 void assign(const Tensor& to, const Tensor& from) {
@@ -74,11 +70,9 @@ void Executable::place_values() {
       dynamic_[i] = dynamic_[static_cast<size_t>(p.root)];
       slot(v) = slot(p.root);
     } else if (p.kind == Place::Arena) {
-      Ref<TensorRecord> r = new_abstract(x.shape, x.dtype);
-      r->strides = contiguous_strides(x.shape);
-      r->storage = arena_.record()->storage;
-      r->offset = arena_.defined() ? p.offset / static_cast<int64_t>(item_size(x.dtype)) : 0;
-      slot(v) = Tensor(r);
+      if (!arena_.defined()) arena_ = empty({0}, {.dtype = DType::U8});  // every value is empty
+      int64_t offset = p.offset / static_cast<int64_t>(item_size(x.dtype));
+      slot(v) = Tensor(new_record_on(arena_.record()->storage, x.shape, contiguous_strides(x.shape), offset, x.dtype));
     }
   }
 }

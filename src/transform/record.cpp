@@ -17,8 +17,8 @@ class Unrecorded {
   std::vector<Interpreter*> saved_;
 };
 
-void refuse_value_read(const Tensor& t) {
-  throw NotImplementedError("compile: the function looks at the value of a tensor while it is recorded")
+void refuse_value_read(const Tensor& t, const char* what) {
+  throw NotImplementedError("compile: the function looks at the value of a tensor (" + std::string(what) + ") while it is recorded")
       .got(std::string(dtype_short_name(t.dtype())) + shape_str(t.shape()))
       .need("a function whose course does not depend on values")
       .fix("move item(), print() and numpy() out of the compiled function, or return the tensor");
@@ -33,14 +33,14 @@ Recorder::Recorder(std::span<const Tensor> args) {
   for (const Tensor& t : args) input(t, InputKind::Arg);
   g_active = this;
   dispatch_state().bottom.push_back(this);
-  set_value_read_hook(refuse_value_read);
+  set_value_hook(refuse_value_read);
 }
 
 Recorder::~Recorder() {
   if (!active_) return;
   std::erase(dispatch_state().bottom, this);
   g_active = nullptr;
-  set_value_read_hook(nullptr);
+  set_value_hook(nullptr);
 }
 
 ValueId Recorder::input(const Tensor& t, InputKind kind) {
@@ -85,10 +85,9 @@ ValueId Recorder::value_of(const Tensor& t) {
   if (r->wrapper) throw InternalError("compile: a transform's value reached the recorder");
   if (r->wrapped_number) {
     static const OpDef* number = find_op("number");
-    Unrecorded quiet;
-    set_value_read_hook(nullptr);
+    set_value_hook(nullptr);
     const Attr attrs[] = {t.item_scalar()};
-    set_value_read_hook(refuse_value_read);
+    set_value_hook(refuse_value_read);
     ValueId v = node(number, attrs, {}, {});
     graph_.values[static_cast<size_t>(v)].weak = true;
     return v;
@@ -173,7 +172,7 @@ Recording Recorder::finish(std::span<const Tensor> outputs) {
   std::sort(graph_.updates.begin(), graph_.updates.end(), [](const GraphUpdate& a, const GraphUpdate& b) { return a.input < b.input; });
   std::erase(dispatch_state().bottom, this);
   g_active = nullptr;
-  set_value_read_hook(nullptr);
+  set_value_hook(nullptr);
   active_ = false;
   done.graph = std::move(graph_);
   done.bound = std::move(bound_);

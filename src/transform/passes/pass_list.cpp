@@ -13,7 +13,7 @@ constexpr Pass kPasses[] = {
 
 bool verify_each() {
 #ifdef NDEBUG
-  return std::getenv("THIXO_VERIFY") != nullptr;
+  return env_flag(Env::Verify);
 #else
   return true;
 #endif
