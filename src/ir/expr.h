@@ -5,11 +5,11 @@
 //   - differentiated by derivative().
 #pragma once
 
+#include <complex>
 #include <cstdint>
 #include <functional>
 #include <span>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "thixo/dim.h"
@@ -30,18 +30,21 @@ enum class ExprOp : uint8_t {
   // index into buffer i (KernelIR). Both may have a last two args (predicate, other) when `guarded`.
   At,
   Load,
-  // arithmetic on equal types; floats, integers (wrapping), complex where it means something
+  // arithmetic on equal types; f64, f32, integers (wrapping), complex where it means something
   Add, Sub, Mul, Div,  // Div of integers truncates; integer x/0 is 0
-  FloorDiv, Mod,       // Python's, on integers and floats
-  Neg, Abs, Min, Max,  // Min and Max return nan when either is nan
-  Fma,                 // a*b+c in one rounding
+  FloorDiv, Mod,       // Python's, on integers and floats; integer x%0 is 0
+  Neg, Abs,            // Abs of complex is real
+  Min, Max,            // nan when either is nan; Min is a where a < b or a is nan, else b (so for -0 and +0: b)
+  Fma,                 // a*b+c in one rounding where the target has it
   Sqrt, Floor, Ceil, Trunc, Round,  // Round: half to even
   CopySign,
   // transcendental, floats and (exp, log, sqrt, sin, cos, tanh, sigmoid) complex; lowered to polynomials
   Exp, Expm1, Log, Log1p, Sin, Cos, Tanh, Erf, Sigmoid, Pow,
   Rsqrt,
   // integers and bool
-  And, Or, Xor, Not, Shl, Shr, MulHi,  // MulHi: upper half of an unsigned product (u32)
+  And, Or, Xor, Not,
+  Shl, Shr,  // Shr keeps the sign of signed types; a shift by the width or more is unspecified
+  MulHi,     // upper half of an unsigned product (u32)
   // comparisons give Bool
   Eq, Ne, Lt, Le, IsNan,
   Select,   // (Bool, a, b)
@@ -69,18 +72,19 @@ class Expr {
 };
 
 struct ExprNode {
-  ExprOp op;
-  DType dtype;
+  ExprOp op = ExprOp::Const;
+  DType dtype = DType::F32;
   bool guarded = false;  // At, Load: the last two args are (predicate, other)
   int32_t i = 0;         // see ExprOp
   int64_t ivalue = 0;    // Const of integers and bool
   double f = 0, f2 = 0;  // Const
-  Dim dim;               // Size
-  std::vector<Expr> args;
+  Dim dim = {};          // Size
+  std::vector<Expr> args = {};
 };
 inline DType Expr::dtype() const { return n_->dtype; }
 
-// Construction. Types must agree (InternalError otherwise); constants fold; x*1, x+0 (integers) simplify.
+// Construction. Types must agree (InternalError otherwise). Constants fold where generated code would give the
+// same bits, and what never changes bits simplifies: x*1, x+0 of integers, select(true, a, b), --x, x/4 = x*0.25.
 Expr make_expr(ExprNode node);
 Expr constant(double v, DType t);
 Expr constant(std::complex<double> v, DType t);
@@ -99,6 +103,7 @@ Expr unary(ExprOp op, Expr a);
 Expr binary(ExprOp op, Expr a, Expr b);
 Expr select(Expr c, Expr a, Expr b);
 Expr cast(Expr a, DType t);
+Expr bitcast(Expr a, DType t);
 Expr fma(Expr a, Expr b, Expr c);
 
 // Operators and functions for definitions. A number beside an Expr takes the Expr's type.
@@ -118,6 +123,7 @@ THIXO_EXPR_BINARY(eq, Eq)
 THIXO_EXPR_BINARY(ne, Ne)
 THIXO_EXPR_BINARY(floor_div, FloorDiv)
 THIXO_EXPR_BINARY(mod, Mod)
+THIXO_EXPR_BINARY(pow, Pow)
 #undef THIXO_EXPR_BINARY
 inline Expr operator>(Expr a, Expr b) { return b < a; }
 inline Expr operator>=(Expr a, Expr b) { return b <= a; }
@@ -126,7 +132,7 @@ inline Expr operator>=(Expr a, double b) { return constant(b, a.dtype()) <= a; }
 inline Expr operator-(Expr a) { return unary(ExprOp::Neg, a); }
 inline Expr operator&&(Expr a, Expr b) { return binary(ExprOp::And, a, b); }
 inline Expr operator||(Expr a, Expr b) { return binary(ExprOp::Or, a, b); }
-inline Expr operator!(Expr a) { return unary(ExprOp::Not, a); }
+inline Expr operator~(Expr a) { return unary(ExprOp::Not, a); }  // of bool too: !e asks whether e is null
 inline Expr exp(Expr a) { return unary(ExprOp::Exp, a); }
 inline Expr log(Expr a) { return unary(ExprOp::Log, a); }
 inline Expr sqrt(Expr a) { return unary(ExprOp::Sqrt, a); }
@@ -138,10 +144,12 @@ inline Expr erf(Expr a) { return unary(ExprOp::Erf, a); }
 inline Expr sigmoid(Expr a) { return unary(ExprOp::Sigmoid, a); }
 inline Expr abs(Expr a) { return unary(ExprOp::Abs, a); }
 inline Expr conj(Expr a) { return unary(ExprOp::Conj, a); }
-inline Expr pow(Expr a, Expr b) { return binary(ExprOp::Pow, a, b); }
 
-/// Rebuilds e with every node n for which f(n) is set replaced by it (leaves first, shared nodes once).
+/// Rebuilds e from its leaves up: each node, its arguments already rebuilt, is given to f once, which returns
+/// what replaces it or null to keep it. Types of arguments may change where the op allows it.
 Expr rewrite(Expr e, const std::function<Expr(Expr)>& f);
+/// Rebuilds e from its top down: a node for which f is set is replaced by it, and not looked into.
+Expr substitute(Expr e, const std::function<Expr(Expr)>& f);
 /// Every node of e once, arguments before users.
 void visit(Expr e, const std::function<void(Expr)>& f);
 
@@ -150,7 +158,12 @@ void visit(Expr e, const std::function<void(Expr)>& f);
 /// For complex holomorphic functions this is f'(z); throws NotImplementedError for what has no derivative.
 Expr derivative(Expr out, Expr x);
 
-/// "add(mul(x0, 2), axis0)": for IR text, errors and tests.
+/// "add(mul(x0, 2), axis0)": for IR text, errors and tests. In long expressions nodes that are used more than
+/// once get a name: "{t0 = exp(x0); add(t0, mul(t0, t0))}".
 std::string expr_str(Expr e);
+const char* expr_op_name(ExprOp op);  ///< "floor_div"
+
+/// The type of `op` on these arguments; InternalError when they do not fit. Not for leaves, memory, Cast, Bitcast.
+DType result_type(ExprOp op, std::span<const Expr> args);
 
 }  // namespace thixo
