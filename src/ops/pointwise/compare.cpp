@@ -4,8 +4,8 @@
 namespace thixo::ops {
 namespace {
 
-Expr less(ExprCtx& c, Expr a, Expr b) { return c.dtype == DType::Bool ? !a && b : a < b; }
-Expr less_equal(ExprCtx& c, Expr a, Expr b) { return c.dtype == DType::Bool ? !a || b : a <= b; }
+Expr less(ExprCtx& c, Expr a, Expr b) { return c.dtype == DType::Bool ? ~a && b : a < b; }
+Expr less_equal(ExprCtx& c, Expr a, Expr b) { return c.dtype == DType::Bool ? ~a || b : a <= b; }
 Expr truth(ExprCtx& c, Expr v) { return c.dtype == DType::Bool ? v : ne(v, c.c(0)); }
 
 }  // namespace
@@ -92,7 +92,7 @@ void def_logical_not(Op& op) {
       .doc("Whether input is zero, elementwise.")
       .example(">>> thixo.logical_not(thixo.tensor([0., 2.]))\ntensor([ True, False])")
       .bool_result()
-      .expr([](ExprCtx& c) { return !truth(c, c.x(0)); });
+      .expr([](ExprCtx& c) { return ~truth(c, c.x(0)); });
 }
 
 void def_bitwise_and(Op& op) {
@@ -125,7 +125,7 @@ void def_bitwise_not(Op& op) {
       .doc("Every bit turned, elementwise; logical not on bool: Python's ~.")
       .example(">>> thixo.bitwise_not(thixo.tensor([0, 5]))\ntensor([-1, -6])")
       .expr([](ExprCtx& c) {
-        return c.dtype == DType::Bool ? !c.x(0) : binary(ExprOp::Xor, c.x(0), constant_int(-1, c.dtype));
+        return c.dtype == DType::Bool ? ~c.x(0) : binary(ExprOp::Xor, c.x(0), constant_int(-1, c.dtype));
       });
 }
 
