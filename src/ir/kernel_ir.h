@@ -92,7 +92,7 @@ struct Stmt {
     Store,   // buffer[index] = value, where predicate (if any) holds
     Add,     // buffer[index] += value, in loop order: scatter with a fixed order of duplicates
     If,      // body when predicate holds; the predicate must be uniform over the vector lanes
-  } kind;
+  } kind = Loop;
   // Loop
   int axis = 0;
   Expr extent;  // I64
@@ -129,6 +129,12 @@ struct Kernel {
 
   std::string str() const;  ///< readable text
 };
+
+std::string stmt_str(const Kernel& k, const Stmt& s);  ///< one statement of k, for errors
+
+/// Whether accumulator `id` has 16 lanes to fold when `loop`, outside any Vector loop, declares it: the loop is
+/// a Vector loop, or holds one that updates it.
+bool folds_lanes(const Stmt& loop, int id);
 
 /// Throws InternalError naming the statement that breaks a rule: types, undeclared axes, nested Vector loops,
 /// stores to In buffers, non-uniform If, accumulators used outside their life.
