@@ -156,8 +156,8 @@ void require_no_outside_symbols(const std::string& bytes) {
   auto object = llvm::object::ObjectFile::createObjectFile(llvm::MemoryBufferRef(bytes, "kernels"));
   if (!object) throw InternalError("LLVM wrote an object that it cannot read: " + toString(object.takeError()));
   for (const llvm::object::SymbolRef& symbol : (*object)->symbols()) {
-    const auto flags = symbol.getFlags();
-    const auto name = symbol.getName();
+    auto flags = symbol.getFlags();
+    auto name = symbol.getName();
     if (!flags || !name) throw InternalError("LLVM wrote an object with a damaged symbol table");
     if ((*flags & llvm::object::SymbolRef::SF_Undefined) == 0 || name->empty() || linker_symbol(*name)) continue;
     throw InternalError("a kernel calls '" + name->str() + "', which is not part of it")

@@ -89,6 +89,7 @@ Value Ops::complex_op(const ExprNode& n, std::span<const Value> args) {
     case ExprOp::Conj: return {a.re, b_.CreateFNeg(a.im)};
     case ExprOp::Eq: return {b_.CreateAnd(b_.CreateFCmpOEQ(a.re, b.re), b_.CreateFCmpOEQ(a.im, b.im))};
     case ExprOp::Ne: return {b_.CreateOr(b_.CreateFCmpUNE(a.re, b.re), b_.CreateFCmpUNE(a.im, b.im))};
+    case ExprOp::IsNan: return {b_.CreateOr(b_.CreateFCmpUNO(a.re, a.re), b_.CreateFCmpUNO(a.im, a.im))};
     default: throw no_lowering(n);
   }
 }
@@ -168,11 +169,6 @@ llvm::Value* Ops::int_op(ExprOp op, DType t, std::span<const Value> args) {
       llvm::Value* product = b_.CreateMul(b_.CreateZExt(a, twice), b_.CreateZExt(b, twice));
       return b_.CreateTrunc(b_.CreateLShr(product, number(product, 32)), a->getType());
     }
-    case ExprOp::Floor:
-    case ExprOp::Ceil:
-    case ExprOp::Trunc:
-    case ExprOp::Round: return a;
-    case ExprOp::IsNan: return llvm::ConstantInt::get(like(a, b_.getInt1Ty()), 0);
     default: break;
   }
   throw InternalError("the code generator has no integer instruction for operation " +
@@ -203,14 +199,11 @@ llvm::Value* Ops::divide(ExprOp op, DType t, llvm::Value* a, llvm::Value* b) {
   return b_.CreateSelect(by_zero, zero, result);
 }
 
-/// Shifting by the width or more gives what shifting one bit at a time would.
+/// The amount counts modulo the width.
 llvm::Value* Ops::shift(ExprOp op, DType t, llvm::Value* a, llvm::Value* b) {
-  const unsigned bits = a->getType()->getScalarSizeInBits();
-  llvm::Value* in_range = b_.CreateICmpULT(b, number(b, bits));
-  llvm::Value* amount = b_.CreateSelect(in_range, b, number(b, bits - 1));
-  if (op == ExprOp::Shr && !is_unsigned(t)) return b_.CreateAShr(a, amount);
-  llvm::Value* shifted = op == ExprOp::Shl ? b_.CreateShl(a, amount) : b_.CreateLShr(a, amount);
-  return b_.CreateSelect(in_range, shifted, number(a, 0));
+  llvm::Value* amount = b_.CreateAnd(b, number(b, a->getType()->getScalarSizeInBits() - 1));
+  if (op == ExprOp::Shl) return b_.CreateShl(a, amount);
+  return is_unsigned(t) ? b_.CreateLShr(a, amount) : b_.CreateAShr(a, amount);
 }
 
 Value Ops::combine(Combine c, DType t, Value a, Value b) {
