@@ -18,6 +18,7 @@ constexpr EnvSetting kSettings[] = {
     {Env::MemoryIdle, "THIXO_MEMORY_IDLE", "30",
      "seconds after which unused memory goes back to the system; a negative number: never"},
     {Env::Verify, "THIXO_VERIFY", "0", "1: check a recorded graph after every pass"},
+    {Env::Compiler, "THIXO_COMPILER", "", "path of libthixo_compiler.so; empty: beside the library"},
 };
 
 const EnvSetting& setting(Env id) { return kSettings[static_cast<size_t>(id)]; }

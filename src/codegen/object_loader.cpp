@@ -52,8 +52,7 @@ class Elf {
     return sections_[i];
   }
   std::string_view contents(const Elf64_Shdr& s) const { return range(s.sh_offset, s.sh_size); }
-  template <class T>
-  std::vector<T> entries(const Elf64_Shdr& s) const {
+  template <class T> std::vector<T> entries(const Elf64_Shdr& s) const {
     need(s.sh_entsize == sizeof(T), "a table has entries of another size");
     return table<T>(s.sh_offset, s.sh_size / sizeof(T));
   }
@@ -70,14 +69,12 @@ class Elf {
     need(offset <= bytes_.size() && size <= bytes_.size() - offset, "a section lies outside of the file");
     return bytes_.substr(offset, size);
   }
-  template <class T>
-  T read(uint64_t offset) const {
+  template <class T> T read(uint64_t offset) const {
     T value;
     std::memcpy(&value, range(offset, sizeof(T)).data(), sizeof(T));
     return value;
   }
-  template <class T>
-  std::vector<T> table(uint64_t offset, uint64_t count) const {
+  template <class T> std::vector<T> table(uint64_t offset, uint64_t count) const {
     need(count <= bytes_.size() / sizeof(T), "a table is larger than the file");
     const std::string_view bytes = range(offset, count * sizeof(T));
     std::vector<T> out(count);
@@ -173,7 +170,8 @@ class Relocator {
   }
   void patch(uint32_t keep, uint32_t bits) { write<uint32_t>((read<uint32_t>() & keep) | bits); }
   void write32(int64_t v) {
-    need(v >= std::numeric_limits<int32_t>::min() && v <= std::numeric_limits<int32_t>::max(), "an address is out of reach");
+    need(v >= std::numeric_limits<int32_t>::min() && v <= std::numeric_limits<int32_t>::max(),
+         "an address is out of reach");
     write<uint32_t>(static_cast<uint32_t>(v));
   }
 
@@ -181,16 +179,12 @@ class Relocator {
     need(at_ <= size_ && bytes <= size_ - at_, "a relocation lies outside of its section");
     return memory_.data() + section_ + at_;
   }
-  template <class T>
-  T read() const {
+  template <class T> T read() const {
     T v;
     std::memcpy(&v, field(sizeof(T)), sizeof(T));
     return v;
   }
-  template <class T>
-  void write(T v) {
-    std::memcpy(field(sizeof(T)), &v, sizeof(T));
-  }
+  template <class T> void write(T v) { std::memcpy(field(sizeof(T)), &v, sizeof(T)); }
 
   std::span<std::byte> memory_;
   uint64_t section_, size_, at_ = 0;
@@ -200,7 +194,8 @@ class Relocator {
 uint64_t address_of(const Elf& elf, const Layout& layout, const Elf64_Sym& s, const std::byte* memory) {
   need(s.st_shndx != SHN_UNDEF, "it refers to a symbol outside of itself");
   const Elf64_Shdr& section = elf.section(s.st_shndx);
-  need(layout.offset[s.st_shndx] != Layout::kAbsent && s.st_value <= section.sh_size, "a symbol lies outside of its section");
+  need(layout.offset[s.st_shndx] != Layout::kAbsent && s.st_value <= section.sh_size,
+       "a symbol lies outside of its section");
   return std::bit_cast<uint64_t>(memory) + layout.offset[s.st_shndx] + s.st_value;
 }
 
@@ -217,7 +212,8 @@ void relocate(const Elf& elf, const Layout& layout, std::span<std::byte> memory)
       const uint64_t symbol = ELF64_R_SYM(r.r_info);
       need(symbol < symbols.size(), "a relocation names a symbol that is not there");
       const uint64_t target = address_of(elf, layout, symbols[symbol], memory.data());
-      relocator.apply(static_cast<uint32_t>(ELF64_R_TYPE(r.r_info)), r.r_offset, target + static_cast<uint64_t>(r.r_addend));
+      relocator.apply(static_cast<uint32_t>(ELF64_R_TYPE(r.r_info)), r.r_offset,
+                      target + static_cast<uint64_t>(r.r_addend));
     }
   }
 }

@@ -208,8 +208,7 @@ class Reader {
     if (v > in_.size() - at_) bad("a count is larger than what follows");
     return static_cast<size_t>(v);
   }
-  template <class E>
-  E choice(int n) {
+  template <class E> E choice(int n) {
     const uint64_t v = number();
     if (v >= static_cast<uint64_t>(n)) bad("a choice is out of range");
     return static_cast<E>(v);

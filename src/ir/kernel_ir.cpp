@@ -67,8 +67,7 @@ Stmt make_if(Expr predicate, Block body) {
 
 namespace {
 
-template <class T>
-Expr int_extreme(bool largest) {
+template <class T> Expr int_extreme(bool largest) {
   using L = std::numeric_limits<T>;
   return constant_int(static_cast<int64_t>(largest ? L::max() : L::min()), dtype_of<T>);
 }

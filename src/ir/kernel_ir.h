@@ -85,13 +85,13 @@ Expr acc_at(int id, DType t, std::vector<Expr> index);
 /// One statement. Kind says which members count.
 struct Stmt {
   enum Kind : uint8_t {
-    Loop,    // for axis in [0, extent): body; accs are declared before it and readable (acc(id)) inside, as
-             // running values, and after it, as results
+    Loop,  // for axis in [0, extent): body; accs are declared before it and readable (acc(id)) inside, as
+           // running values, and after it, as results
     Update,  // acc id := combine(acc id, value)
     Assign,  // acc id := value (sequential recurrences: scan)
-    Store,   // buffer[index] = value, where predicate (if any) holds
-    Add,     // buffer[index] += value, in loop order: scatter with a fixed order of duplicates
-    If,      // body when predicate holds; the predicate must be uniform over the vector lanes
+    Store,  // buffer[index] = value, where predicate (if any) holds
+    Add,  // buffer[index] += value, in loop order: scatter with a fixed order of duplicates
+    If,  // body when predicate holds; the predicate must be uniform over the vector lanes
   } kind = Loop;
   // Loop
   int axis = 0;
@@ -122,7 +122,7 @@ struct Kernel {
   std::vector<KernelBuffer> buffers;
   std::vector<Dim> sizes;  // the symbolic sizes, in the order of KernelArgs::ints
   int params = 0;
-  int par_axis = 0;        // the axis over [begin, end)
+  int par_axis = 0;  // the axis over [begin, end)
   /// When true `body` is executed with par_axis itself vectorised (16 lanes of consecutive par indices).
   bool vector_par = false;
   Block body;  // executed for every par index

@@ -36,10 +36,10 @@ void start_llvm() {
   static std::once_flag once;
   std::call_once(once, [] {
     llvm::install_fatal_error_handler(on_fatal_error);
-#define THIXO_LLVM_TARGET(NAME)          \
-  LLVMInitialize##NAME##TargetInfo();    \
-  LLVMInitialize##NAME##Target();        \
-  LLVMInitialize##NAME##TargetMC();      \
+#define THIXO_LLVM_TARGET(NAME)       \
+  LLVMInitialize##NAME##TargetInfo(); \
+  LLVMInitialize##NAME##Target();     \
+  LLVMInitialize##NAME##TargetMC();   \
   LLVMInitialize##NAME##AsmPrinter();
     THIXO_LLVM_TARGET(X86)
     THIXO_LLVM_TARGET(AArch64)
@@ -108,7 +108,9 @@ void optimize(llvm::Module& module, llvm::TargetMachine& machine, bool full) {
     passes.addPass(llvm::createFunctionToLoopPassAdaptor(llvm::LICMPass(llvm::LICMOptions()), true));
     passes.addPass(llvm::EarlyCSEPass());
   }
-  for (llvm::Function& f : module) passes.run(f, fam);
+  for (llvm::Function& f : module) {
+    if (!f.isDeclaration()) passes.run(f, fam);
+  }
 }
 
 std::string module_text(const llvm::Module& module) {

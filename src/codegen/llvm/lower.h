@@ -66,8 +66,7 @@ class KernelLowering {
   /// The factor of the vector axis in an index; null when the index is not affine in it.
   Expr lane_factor(Expr index);
   void forget(const StateSet& written);
-  template <class F>
-  auto at(size_t scope, F emit) {
+  template <class F> auto at(size_t scope, F emit) {
     if (scope + 1 == scopes_.size()) return emit();
     llvm::IRBuilderBase::InsertPointGuard guard(b_);
     b_.SetInsertPoint(scopes_[scope].end);

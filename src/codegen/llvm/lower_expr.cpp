@@ -68,7 +68,8 @@ Value KernelLowering::make(Expr e, Mode mode, size_t scope) {
     case ExprOp::Size: return {size(e->dim)};
     case ExprOp::Axis: {
       const size_t slot = facts_.axis_slot(e->i);
-      if (const auto u = constant_axis_.find(slot); u != constant_axis_.end()) return {b_.getInt64(static_cast<uint64_t>(u->second))};
+      if (const auto u = constant_axis_.find(slot); u != constant_axis_.end())
+        return {b_.getInt64(static_cast<uint64_t>(u->second))};
       if (!lanes_ || lanes_->axis != slot) return {axis_value_[slot]};
       return {at(scope, [&] { return lane_axis(mode); })};
     }

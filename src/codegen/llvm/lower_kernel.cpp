@@ -245,7 +245,8 @@ void KernelLowering::fold(const AccDecl& a) {
       };
       v = ops_.combine(a.combine, a.dtype, part(low), part(high));
     }
-    v = {b_.CreateExtractElement(v.re, uint64_t{0}), v.im != nullptr ? b_.CreateExtractElement(v.im, uint64_t{0}) : nullptr};
+    v = {b_.CreateExtractElement(v.re, uint64_t{0}),
+         v.im != nullptr ? b_.CreateExtractElement(v.im, uint64_t{0}) : nullptr};
     if (acc.init.re != nullptr) v = ops_.combine(a.combine, a.dtype, acc.init, v);
     c = new_cell(a.dtype, false);
     write_cell(c, v);

@@ -16,7 +16,8 @@ llvm::Value* KernelLowering::buffer(int i) {
   if (p == nullptr) {
     p = at(0, [&] {
       llvm::Value* table = b_.CreateLoad(b_.getPtrTy(), b_.CreateStructGEP(args_type_, function_->getArg(0), 0));
-      return b_.CreateLoad(b_.getPtrTy(), b_.CreateConstInBoundsGEP1_64(b_.getPtrTy(), table, static_cast<uint64_t>(i)));
+      return b_.CreateLoad(b_.getPtrTy(),
+                           b_.CreateConstInBoundsGEP1_64(b_.getPtrTy(), table, static_cast<uint64_t>(i)));
     });
   }
   return p;
@@ -72,7 +73,8 @@ llvm::Value* KernelLowering::lane_pointer(DType memory, const Address& a, int la
   const auto offset = [&](int64_t n) { return b_.CreateMul(a.stride, b_.getInt64(static_cast<uint64_t>(n))); };
   switch (a.kind) {
     case Address::Uniform: return element_pointer(memory, a.base, a.index);
-    case Address::Gather: return element_pointer(memory, a.base, b_.CreateExtractElement(a.index, static_cast<uint64_t>(lane)));
+    case Address::Gather:
+      return element_pointer(memory, a.base, b_.CreateExtractElement(a.index, static_cast<uint64_t>(lane)));
     default: break;
   }
   // Fours of lanes, so that x86 addresses the other three by scaled strides.
@@ -237,7 +239,8 @@ void KernelLowering::store(const Stmt& s) {
   const Address a = address(s.buffer, s.index);
   const Value v = to_memory(lower(s.value), memory, s.value.dtype());
   llvm::Value* predicate = s.predicate ? scalar(s.predicate) : nullptr;
-  const bool lanes = a.kind != Address::Uniform || v.wide() || (predicate != nullptr && predicate->getType()->isVectorTy());
+  const bool lanes =
+      a.kind != Address::Uniform || v.wide() || (predicate != nullptr && predicate->getType()->isVectorTy());
   if (lanes) {
     store_lanes(memory, a, ops_.splat(v), access(predicate));
   } else if (predicate != nullptr) {
@@ -319,7 +322,8 @@ void KernelLowering::add(const Stmt& s) {
   const Value each = ops_.splat(v);
   for (int lane = 0; lane < kLanes; ++lane) {
     const uint64_t n = static_cast<uint64_t>(lane);
-    const Value x{b_.CreateExtractElement(each.re, n), each.im != nullptr ? b_.CreateExtractElement(each.im, n) : nullptr};
+    const Value x{b_.CreateExtractElement(each.re, n),
+                  each.im != nullptr ? b_.CreateExtractElement(each.im, n) : nullptr};
     add_to(lane_pointer(memory, a, lane, on), x);
   }
 }

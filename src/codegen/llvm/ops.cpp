@@ -2,7 +2,7 @@
 
 #include <unordered_map>
 
-#include "codegen/math/expand.h"
+#include "codegen/llvm/expand_kernel.h"
 #include "thixo/error.h"
 
 namespace thixo::codegen {
@@ -110,7 +110,8 @@ Value Ops::float_op(const ExprNode& n, std::span<const Value> args) {
       if (!caps_.fma) return {b_.CreateFAdd(b_.CreateFMul(a, b), args[2].re)};
       return {b_.CreateIntrinsic(llvm::Intrinsic::fma, {a->getType()}, {a, b, args[2].re})};
     case ExprOp::Sqrt: return {intrinsic(llvm::Intrinsic::sqrt, a)};
-    case ExprOp::Rsqrt: return {b_.CreateFDiv(llvm::ConstantFP::get(a->getType(), 1.0), intrinsic(llvm::Intrinsic::sqrt, a))};
+    case ExprOp::Rsqrt:
+      return {b_.CreateFDiv(llvm::ConstantFP::get(a->getType(), 1.0), intrinsic(llvm::Intrinsic::sqrt, a))};
     case ExprOp::Floor: return {intrinsic(llvm::Intrinsic::floor, a)};
     case ExprOp::Ceil: return {intrinsic(llvm::Intrinsic::ceil, a)};
     case ExprOp::Trunc: return {intrinsic(llvm::Intrinsic::trunc, a)};
@@ -135,8 +136,9 @@ llvm::Value* Ops::compare(ExprOp op, DType t, llvm::Value* a, llvm::Value* b) {
 llvm::Value* Ops::min_max(bool max, DType t, llvm::Value* a, llvm::Value* b) {
   if (!is_float(t)) {
     const bool u = is_unsigned(t) || t == DType::Bool;
-    return b_.CreateBinaryIntrinsic(max ? (u ? llvm::Intrinsic::umax : llvm::Intrinsic::smax)
-                                        : (u ? llvm::Intrinsic::umin : llvm::Intrinsic::smin), a, b);
+    return b_.CreateBinaryIntrinsic(
+        max ? (u ? llvm::Intrinsic::umax : llvm::Intrinsic::smax) : (u ? llvm::Intrinsic::umin : llvm::Intrinsic::smin),
+        a, b);
   }
   // a > b ? a : b is one x86 instruction and gives b when either is nan: only a nan in a is left to be seen to.
   llvm::Value* chosen = b_.CreateSelect(max ? b_.CreateFCmpOGT(a, b) : b_.CreateFCmpOLT(a, b), a, b);
@@ -154,7 +156,8 @@ llvm::Value* Ops::int_op(ExprOp op, DType t, std::span<const Value> args) {
     case ExprOp::FloorDiv:
     case ExprOp::Mod: return divide(op, t, a, b);
     case ExprOp::Neg: return b_.CreateNeg(a);
-    case ExprOp::Abs: return is_unsigned(t) ? a : b_.CreateIntrinsic(llvm::Intrinsic::abs, {a->getType()}, {a, b_.getFalse()});
+    case ExprOp::Abs:
+      return is_unsigned(t) ? a : b_.CreateIntrinsic(llvm::Intrinsic::abs, {a->getType()}, {a, b_.getFalse()});
     case ExprOp::Min:
     case ExprOp::Max: return min_max(op == ExprOp::Max, t, a, b);
     case ExprOp::Fma: return b_.CreateAdd(b_.CreateMul(a, b), args[2].re);
@@ -271,14 +274,14 @@ llvm::Value* Ops::half_to_f32(llvm::Value* bits, DType half) {
   if (half == DType::F16 && caps_.f16) {
     return b_.CreateFPExt(b_.CreateBitCast(bits, like(bits, b_.getHalfTy())), like(bits, b_.getFloatTy()));
   }
-  return apply(half == DType::F16 ? widen_f16(input(0, DType::U16)) : widen_bf16(input(0, DType::U16)), {bits}).re;
+  return apply(widen_half(half), {bits}).re;
 }
 
 llvm::Value* Ops::f32_to_half(llvm::Value* v, DType half) {
   if (half == DType::F16 && caps_.f16) {
     return b_.CreateBitCast(b_.CreateFPTrunc(v, like(v, b_.getHalfTy())), like(v, b_.getInt16Ty()));
   }
-  return apply(half == DType::F16 ? narrow_f16(input(0, DType::F32)) : narrow_bf16(input(0, DType::F32)), {v}).re;
+  return apply(narrow_half(half), {v}).re;
 }
 
 /// The value of `body` where its only Input is x.

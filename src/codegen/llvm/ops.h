@@ -55,7 +55,9 @@ class Ops {
   llvm::Value* real_cast(llvm::Value* v, DType from, DType to);
   llvm::Value* intrinsic(llvm::Intrinsic::ID id, llvm::Value* a) { return b_.CreateUnaryIntrinsic(id, a); }
   llvm::Type* like(llvm::Value* v, llvm::Type* t) const { return v->getType()->isVectorTy() ? wide(t) : t; }
-  llvm::Value* number(llvm::Value* like_this, int64_t v) { return llvm::ConstantInt::get(like_this->getType(), v, true); }
+  llvm::Value* number(llvm::Value* like_this, int64_t v) {
+    return llvm::ConstantInt::get(like_this->getType(), v, true);
+  }
   Value apply(Expr body, Value x);
 
   llvm::IRBuilder<>& b_;
