@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "base/env.h"
 #include "base/files.h"
@@ -61,6 +62,7 @@ struct Central {
   std::mutex mutex;
   FreeList lists[kSmallClasses];
   std::byte *chunk = nullptr, *chunk_end = nullptr;
+  std::vector<void*> chunks;  // all of them, so that a leak checker finds what tensors refer to
   ThreadCache* caches = nullptr;
   // Medium blocks share segments, so that a small one that lives long does not hold a large segment.
   LargePool medium{size_t{4} << 20, 4608, 512};
@@ -121,6 +123,7 @@ struct Central {
       make_room(kChunk, size);
       void* p = std::aligned_alloc(4096, kChunk);
       if (p == nullptr) out_of_memory(size, "but the system has no more");
+      chunks.push_back(p);
       took(kChunk);
       chunk = static_cast<std::byte*>(p);
       chunk_end = chunk + kChunk;
