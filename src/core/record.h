@@ -77,6 +77,8 @@ THIXO_API std::string describe(const Tensor& t);
 using ValueHook = void (*)(const Tensor& t, const char* what);
 /// Sets this thread's hook (null: none) and returns the one before.
 THIXO_API ValueHook set_value_hook(ValueHook hook);
+/// Calls the hook, if there is one.
+void look_at_values(const Tensor& t, const char* what);
 
 /// Row-major, ignoring dims of size 1. An empty shape in any strides is.
 bool is_contiguous(const Shape& shape, const Strides& strides);

@@ -32,8 +32,7 @@ size_t checked_dim(const TensorRecord& r, int64_t dim, const char* what) {
 /// The record, when its values may be looked at.
 const TensorRecord& with_data(const Tensor& t, const char* what) {
   const TensorRecord& r = of(t, what);
-  if (t_value_hook != nullptr) [[unlikely]]
-    t_value_hook(t, what);
+  look_at_values(t, what);
   if (r.storage) [[likely]]
     return r;
   Error e = ValueError(std::string(what) + ": the tensor has no data");
@@ -56,6 +55,11 @@ Ref<TensorRecord> scalar_record(const Scalar& v) {
 }
 
 }  // namespace
+
+void look_at_values(const Tensor& t, const char* what) {
+  if (t_value_hook != nullptr) [[unlikely]]
+    t_value_hook(t, what);
+}
 
 ValueHook set_value_hook(ValueHook hook) { return std::exchange(t_value_hook, hook); }
 
