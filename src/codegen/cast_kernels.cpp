@@ -10,7 +10,7 @@ Expr convert(Expr v, DType to) {
   if (to == DType::Bool) {
     if (!is_complex(from)) return binary(ExprOp::Ne, v, is_float(from) ? constant(0.0, from) : constant_int(0, from));
     Expr zero = constant(0.0, real_type(from));
-    return ne(unary(ExprOp::Real, v), zero) || ne(unary(ExprOp::Imag, v), zero);
+    return ne(unary(ExprOp::Real, v), zero) | ne(unary(ExprOp::Imag, v), zero);
   }
   if (is_complex(to)) {
     const DType part = real_type(to);

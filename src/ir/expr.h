@@ -130,9 +130,10 @@ inline Expr operator>=(Expr a, Expr b) { return b <= a; }
 inline Expr operator>(Expr a, double b) { return constant(b, a.dtype()) < a; }
 inline Expr operator>=(Expr a, double b) { return constant(b, a.dtype()) <= a; }
 inline Expr operator-(Expr a) { return unary(ExprOp::Neg, a); }
-inline Expr operator&&(Expr a, Expr b) { return binary(ExprOp::And, a, b); }
-inline Expr operator||(Expr a, Expr b) { return binary(ExprOp::Or, a, b); }
-inline Expr operator~(Expr a) { return unary(ExprOp::Not, a); }  // of bool too: !e asks whether e is null
+// Of bool too. Not &&, || and !, which ask whether an Expr is null.
+inline Expr operator&(Expr a, Expr b) { return binary(ExprOp::And, a, b); }
+inline Expr operator|(Expr a, Expr b) { return binary(ExprOp::Or, a, b); }
+inline Expr operator~(Expr a) { return unary(ExprOp::Not, a); }
 inline Expr exp(Expr a) { return unary(ExprOp::Exp, a); }
 inline Expr log(Expr a) { return unary(ExprOp::Log, a); }
 inline Expr sqrt(Expr a) { return unary(ExprOp::Sqrt, a); }

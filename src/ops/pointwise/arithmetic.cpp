@@ -9,7 +9,7 @@ void def_add(Op& op) {
       .doc("input + alpha * other, elementwise, broadcast and promoted. On bool: logical or.")
       .example(">>> thixo.add(thixo.tensor([1, 2]), 10)\ntensor([11, 12])")
       .expr([](ExprCtx& c) {
-        if (c.dtype == DType::Bool) return c.x(0) || c.x(1);
+        if (c.dtype == DType::Bool) return c.x(0) | c.x(1);
         return c.attr("alpha") == Attr(Scalar(1)) ? c.x(0) + c.x(1) : c.x(0) + c.param("alpha") * c.x(1);
       });
 }
@@ -28,7 +28,7 @@ void def_mul(Op& op) {
       .doc("input * other, elementwise, broadcast and promoted. On bool: logical and.")
       .example(">>> thixo.mul(thixo.tensor([1., 2.]), 3)\ntensor([3., 6.])")
       .commutative()
-      .expr([](ExprCtx& c) { return c.dtype == DType::Bool ? c.x(0) && c.x(1) : c.x(0) * c.x(1); });
+      .expr([](ExprCtx& c) { return c.dtype == DType::Bool ? c.x(0) & c.x(1) : c.x(0) * c.x(1); });
 }
 
 void def_div(Op& op) {

@@ -30,7 +30,7 @@ void def_maximum(Op& op) {
       .doc("The larger of both, elementwise; nan when one is.")
       .example(">>> thixo.maximum(thixo.tensor([1, 5]), thixo.tensor([3, 2]))\ntensor([3, 5])")
       .commutative()
-      .expr([](ExprCtx& c) { return c.dtype == DType::Bool ? c.x(0) || c.x(1) : max(c.x(0), c.x(1)); });
+      .expr([](ExprCtx& c) { return c.dtype == DType::Bool ? c.x(0) | c.x(1) : max(c.x(0), c.x(1)); });
 }
 
 void def_minimum(Op& op) {
@@ -38,7 +38,7 @@ void def_minimum(Op& op) {
       .doc("The smaller of both, elementwise; nan when one is.")
       .example(">>> thixo.minimum(thixo.tensor([1, 5]), thixo.tensor([3, 2]))\ntensor([1, 2])")
       .commutative()
-      .expr([](ExprCtx& c) { return c.dtype == DType::Bool ? c.x(0) && c.x(1) : min(c.x(0), c.x(1)); });
+      .expr([](ExprCtx& c) { return c.dtype == DType::Bool ? c.x(0) & c.x(1) : min(c.x(0), c.x(1)); });
 }
 
 void def_clamp(Op& op) {

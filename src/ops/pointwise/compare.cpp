@@ -4,8 +4,8 @@
 namespace thixo::ops {
 namespace {
 
-Expr less(ExprCtx& c, Expr a, Expr b) { return c.dtype == DType::Bool ? ~a && b : a < b; }
-Expr less_equal(ExprCtx& c, Expr a, Expr b) { return c.dtype == DType::Bool ? ~a || b : a <= b; }
+Expr less(ExprCtx& c, Expr a, Expr b) { return c.dtype == DType::Bool ? ~a & b : a < b; }
+Expr less_equal(ExprCtx& c, Expr a, Expr b) { return c.dtype == DType::Bool ? ~a | b : a <= b; }
 Expr truth(ExprCtx& c, Expr v) { return c.dtype == DType::Bool ? v : ne(v, c.c(0)); }
 
 }  // namespace
@@ -66,7 +66,7 @@ void def_logical_and(Op& op) {
       .example(">>> thixo.logical_and(thixo.tensor([0, 1, 2]), thixo.tensor([1, 0, 3]))\ntensor([False, False,  True])")
       .bool_result()
       .commutative()
-      .expr([](ExprCtx& c) { return truth(c, c.x(0)) && truth(c, c.x(1)); });
+      .expr([](ExprCtx& c) { return truth(c, c.x(0)) & truth(c, c.x(1)); });
 }
 
 void def_logical_or(Op& op) {
@@ -75,7 +75,7 @@ void def_logical_or(Op& op) {
       .example(">>> thixo.logical_or(thixo.tensor([0, 1]), thixo.tensor([0, 0]))\ntensor([False,  True])")
       .bool_result()
       .commutative()
-      .expr([](ExprCtx& c) { return truth(c, c.x(0)) || truth(c, c.x(1)); });
+      .expr([](ExprCtx& c) { return truth(c, c.x(0)) | truth(c, c.x(1)); });
 }
 
 void def_logical_xor(Op& op) {
@@ -146,7 +146,7 @@ void def_isinf(Op& op) {
         if (!is_differentiable(c.dtype)) return ne(c.x(0), c.x(0));
         auto infinite = [](Expr v) { return eq(abs(v), constant(INFINITY, v.dtype())); };
         if (is_float(c.dtype)) return infinite(c.x(0));
-        return infinite(unary(ExprOp::Real, c.x(0))) || infinite(unary(ExprOp::Imag, c.x(0)));
+        return infinite(unary(ExprOp::Real, c.x(0))) | infinite(unary(ExprOp::Imag, c.x(0)));
       });
 }
 
@@ -159,7 +159,7 @@ void def_isfinite(Op& op) {
         if (!is_differentiable(c.dtype)) return eq(c.x(0), c.x(0));
         auto finite = [](Expr v) { return abs(v) < constant(INFINITY, v.dtype()); };
         if (is_float(c.dtype)) return finite(c.x(0));
-        return finite(unary(ExprOp::Real, c.x(0))) && finite(unary(ExprOp::Imag, c.x(0)));
+        return finite(unary(ExprOp::Real, c.x(0))) & finite(unary(ExprOp::Imag, c.x(0)));
       });
 }
 
