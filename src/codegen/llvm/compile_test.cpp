@@ -124,7 +124,8 @@ Kernel one_store(Expr value, DType t) {
 Expr tempting(Expr x) {
   const Expr whole = cast(x, DType::U64), double_x = cast(x, DType::F64);
   const Expr rest = mod(cast(whole, DType::I64), axis(0)) + cast(double_x, DType::I64) / axis(0);
-  const Expr rounded = unary(ExprOp::Round, x) + unary(ExprOp::Floor, x) + unary(ExprOp::Ceil, x) + unary(ExprOp::Trunc, x);
+  const Expr rounded =
+      unary(ExprOp::Round, x) + unary(ExprOp::Floor, x) + unary(ExprOp::Ceil, x) + unary(ExprOp::Trunc, x);
   const Expr fused = fma(double_x, double_x, cast(whole, DType::F64)) + sqrt(double_x);
   return rounded + cast(rest, DType::F32) + cast(fused, DType::F32) + binary(ExprOp::CopySign, fma(x, x, x), x);
 }

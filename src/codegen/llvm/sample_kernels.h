@@ -30,8 +30,7 @@ struct SampleKind {
 };
 const std::vector<SampleKind>& sample_kinds();
 
-template <class T>
-Bytes to_bytes(const std::vector<T>& v) {
+template <class T> Bytes to_bytes(const std::vector<T>& v) {
   Bytes b(v.size() * sizeof(T));
   if (!v.empty()) std::memcpy(b.data(), v.data(), b.size());
   return b;
@@ -45,14 +44,12 @@ class Numbers {
   /// From -4 to 4.
   float real() { return static_cast<float>(static_cast<int32_t>(next() >> 8) - (1 << 23)) * 0x1p-21f; }
   int64_t below(int64_t n) { return static_cast<int64_t>(next() >> 8) % n; }
-  template <class T>
-  std::vector<T> reals(int64_t n) {
+  template <class T> std::vector<T> reals(int64_t n) {
     std::vector<T> v(static_cast<size_t>(n));
     for (T& x : v) x = static_cast<T>(real());
     return v;
   }
-  template <class T>
-  std::vector<T> indices(int64_t n, int64_t limit) {
+  template <class T> std::vector<T> indices(int64_t n, int64_t limit) {
     std::vector<T> v(static_cast<size_t>(n));
     for (T& x : v) x = static_cast<T>(below(limit));
     return v;

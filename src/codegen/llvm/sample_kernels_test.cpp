@@ -36,14 +36,10 @@ Sample by_rows(const char* name, std::vector<KernelBuffer> buffers, Block body, 
   return s;
 }
 
-template <class T>
-Bytes room(int64_t n) {
-  return Bytes(static_cast<size_t>(n) * sizeof(T));
-}
+template <class T> Bytes room(int64_t n) { return Bytes(static_cast<size_t>(n) * sizeof(T)); }
 
 /// What 16 lanes make of the values: see kernel_ir.h.
-template <class T, class F>
-T fold_lanes(const std::vector<T>& values, T neutral_value, F combine) {
+template <class T, class F> T fold_lanes(const std::vector<T>& values, T neutral_value, F combine) {
   std::vector<T> lane(kLanes, neutral_value);
   for (size_t i = 0; i < values.size(); ++i) lane[i % kLanes] = combine(lane[i % kLanes], values[i]);
   for (size_t half = kLanes / 2; half > 0; half /= 2) {
@@ -51,8 +47,7 @@ T fold_lanes(const std::vector<T>& values, T neutral_value, F combine) {
   }
   return lane[0];
 }
-template <class T>
-T lane_sum(const std::vector<T>& values) {
+template <class T> T lane_sum(const std::vector<T>& values) {
   return fold_lanes(values, T(0), [](T a, T b) { return a + b; });
 }
 
@@ -81,7 +76,8 @@ Sample pointwise_f64(int64_t n, bool) {
   Numbers numbers(2);
   const auto x = numbers.reals<double>(n);
   std::vector<double> z(x.size());
-  for (size_t i = 0; i < z.size(); ++i) z[i] = std::floor(x[i]) + std::nearbyint(x[i] * 2) * std::copysign(x[i] / 3, -x[i]);
+  for (size_t i = 0; i < z.size(); ++i)
+    z[i] = std::floor(x[i]) + std::nearbyint(x[i] * 2) * std::copysign(x[i] / 3, -x[i]);
   const Expr a = load(0, kF64, axis(0));
   const Expr value = unary(ExprOp::Floor, a) + unary(ExprOp::Round, a * 2.0) * binary(ExprOp::CopySign, a / 3.0, -a);
   Sample s = vectorised("pointwise_f64", {in("x", kF64), out("z", kF64)}, {make_store(1, axis(0), value)}, n);
@@ -106,12 +102,13 @@ Sample pointwise_i32(int64_t n, bool) {
     z[3 * x.size() + i] = static_cast<int32_t>(static_cast<uint32_t>(a) << 5) ^ static_cast<int32_t>(a >> 3);
   }
   const Expr i = axis(0), a = load(0, kI32, i), b = load(1, kI32, i), size_n = size(columns());
-  const Expr shifts = binary(ExprOp::Xor, binary(ExprOp::Shl, a, constant_int(5, kI32)),
-                             binary(ExprOp::Shr, a, constant_int(3, kI32)));
-  Sample s = vectorised("pointwise_i32", {in("x", kI32), in("y", kI32), out("z", kI32)},
-                        {make_store(2, i, a / b), make_store(2, i + size_n, floor_div(a, b)),
-                         make_store(2, i + size_n * constant_int(2), mod(a, b)),
-                         make_store(2, i + size_n * constant_int(3), shifts)}, n);
+  const Expr shifts =
+      binary(ExprOp::Xor, binary(ExprOp::Shl, a, constant_int(5, kI32)), binary(ExprOp::Shr, a, constant_int(3, kI32)));
+  Sample s = vectorised(
+      "pointwise_i32", {in("x", kI32), in("y", kI32), out("z", kI32)},
+      {make_store(2, i, a / b), make_store(2, i + size_n, floor_div(a, b)),
+       make_store(2, i + size_n * constant_int(2), mod(a, b)), make_store(2, i + size_n * constant_int(3), shifts)},
+      n);
   s.kernel.sizes = {columns()};
   s.ints = {n};
   s.buffers = {to_bytes(x), to_bytes(y), room<int32_t>(4 * n)};
@@ -127,7 +124,7 @@ Sample pointwise_bool(int64_t n, bool) {
   for (size_t i = 0; i < z.size(); ++i) z[i] = (x[i] < 1 && m[i]) || !(x[i] <= -2);
   const Expr a = f32(0, axis(0)), b = load(1, DType::Bool, axis(0));
   Sample s = vectorised("pointwise_bool", {in("x", kF32), in("m", DType::Bool), out("z", DType::Bool)},
-                        {make_store(2, axis(0), ((a < 1.0) && b) || ~(a <= -2.0))}, n);
+                        {make_store(2, axis(0), ((a < 1.0) & b) | ~(a <= -2.0))}, n);
   s.buffers = {to_bytes(x), to_bytes(m), room<uint8_t>(n)};
   s.expected = {s.buffers[0], s.buffers[1], to_bytes(z)};
   return s;
@@ -145,15 +142,15 @@ Sample small_integers(int64_t n, bool) {
   }
   const Expr a = load(0, DType::U8, axis(0)), b = load(1, DType::U8, axis(0));
   const Expr wide = cast(bitcast(a, DType::I8), DType::I16) - cast(b, DType::I16);
-  Sample s = vectorised("small_integers", {in("x", DType::U8), in("y", DType::U8), out("z", DType::U8), out("w", DType::I16)},
-                        {make_store(2, axis(0), a * b + 3.0), make_store(3, axis(0), wide)}, n);
+  Sample s =
+      vectorised("small_integers", {in("x", DType::U8), in("y", DType::U8), out("z", DType::U8), out("w", DType::I16)},
+                 {make_store(2, axis(0), a * b + 3.0), make_store(3, axis(0), wide)}, n);
   s.buffers = {to_bytes(x), to_bytes(y), room<uint8_t>(n), room<int16_t>(n)};
   s.expected = {s.buffers[0], s.buffers[1], to_bytes(z), to_bytes(w)};
   return s;
 }
 
-template <DType kHalf>
-Sample half(const char* name, int64_t n, float (*widen)(uint16_t), uint16_t (*narrow)(float)) {
+template <DType kHalf> Sample half(const char* name, int64_t n, float (*widen)(uint16_t), uint16_t (*narrow)(float)) {
   Numbers numbers(6);
   auto x = numbers.indices<uint16_t>(n, 0x7c00);  // positive, no infinity in either format
   auto y = numbers.indices<uint16_t>(n, 0x7c00);
@@ -189,9 +186,11 @@ Sample complex_numbers(int64_t n, bool) {
     w[2 * mirror + 1] = im - 2;
   }
   const Expr a = load(0, DType::C64, axis(0)), re = unary(ExprOp::Real, a), im = unary(ExprOp::Imag, a);
-  Sample s = vectorised("complex_numbers", {in("x", DType::C64), out("z", DType::C64), out("w", DType::C64)},
-                        {make_store(1, axis(0), binary(ExprOp::Complex, re + im, -im)),
-                         make_store(2, size(columns()) - axis(0) - constant_int(1), binary(ExprOp::Complex, re, im - 2.0))}, n);
+  Sample s =
+      vectorised("complex_numbers", {in("x", DType::C64), out("z", DType::C64), out("w", DType::C64)},
+                 {make_store(1, axis(0), binary(ExprOp::Complex, re + im, -im)),
+                  make_store(2, size(columns()) - axis(0) - constant_int(1), binary(ExprOp::Complex, re, im - 2.0))},
+                 n);
   s.kernel.sizes = {columns()};
   s.ints = {n};
   s.buffers = {to_bytes(x), room<float>(2 * n), room<float>(2 * n)};
@@ -213,9 +212,11 @@ Sample casts(int64_t n, bool) {
     f64[i] = static_cast<double>(static_cast<uint64_t>(i64[i]));
   }
   const Expr a = f32(0, axis(0)), wide = cast(a, kI64) * constant_int(1000000007);
-  Sample s = vectorised("casts", {in("x", kF32), out("i", kI64), out("u", DType::U8), out("b", DType::Bool), out("d", kF64)},
-                        {make_store(1, axis(0), wide), make_store(2, axis(0), cast(a, DType::U8)),
-                         make_store(3, axis(0), cast(a, DType::Bool)), make_store(4, axis(0), cast(cast(wide, DType::U64), kF64))}, n);
+  Sample s = vectorised(
+      "casts", {in("x", kF32), out("i", kI64), out("u", DType::U8), out("b", DType::Bool), out("d", kF64)},
+      {make_store(1, axis(0), wide), make_store(2, axis(0), cast(a, DType::U8)),
+       make_store(3, axis(0), cast(a, DType::Bool)), make_store(4, axis(0), cast(cast(wide, DType::U64), kF64))},
+      n);
   s.buffers = {to_bytes(x), room<int64_t>(n), room<uint8_t>(n), room<uint8_t>(n), room<double>(n)};
   s.expected = {s.buffers[0], to_bytes(i64), to_bytes(u8), to_bytes(flag), to_bytes(f64)};
   return s;
@@ -249,7 +250,8 @@ Sample strided(int64_t n, bool) {
   const Expr i = axis(0), stride = size(Dim::named("S")), n_size = size(columns());
   Sample s = vectorised("strided", {in("x", kF32), out("z", kF32), out("back", kF32)},
                         {make_store(1, i * stride, f32(0, i * constant_int(2) + constant_int(1))),
-                         make_store(2, n_size - constant_int(1) - i, f32(0, i))}, n);
+                         make_store(2, n_size - constant_int(1) - i, f32(0, i))},
+                        n);
   s.kernel.sizes = {Dim::named("S"), columns()};
   s.ints = {3, n};
   s.buffers = {to_bytes(x), room<float>(3 * n), room<float>(n)};
@@ -286,7 +288,8 @@ Sample rows_two_passes(int64_t n, bool) {
   for (size_t r = 0; r < kRows; ++r) {
     const std::vector<float> row(x.begin() + static_cast<long>(r * z.size() / kRows),
                                  x.begin() + static_cast<long>((r + 1) * z.size() / kRows));
-    const float top = fold_lanes(row, -std::numeric_limits<float>::infinity(), [](float a, float b) { return a > b ? a : b; });
+    const float top =
+        fold_lanes(row, -std::numeric_limits<float>::infinity(), [](float a, float b) { return a > b ? a : b; });
     std::vector<float> terms;
     for (float v : row) terms.push_back(1.0f / (1.0f + (top - v)));
     const float sum = lane_sum(terms);
@@ -295,11 +298,12 @@ Sample rows_two_passes(int64_t n, bool) {
   const Expr c = size(columns());
   const auto value = [&](int a) { return f32(0, axis(0) * c + axis(a)); };
   const auto term = [&](int a) { return 1.0 / (1.0 + (acc(1, kF32) - value(a))); };
-  Sample s = by_rows("rows_two_passes", {in("x", kF32), out("z", kF32)},
-                     {make_loop(1, c, LoopKind::Vector, {{1, kF32, Combine::Max, {}}}, {make_update(1, value(1))}),
-                      make_loop(2, c, LoopKind::Vector, {{2, kF32, Combine::Sum, {}}}, {make_update(2, term(2))}),
-                      make_loop(3, c, LoopKind::Vector, {}, {make_store(1, axis(0) * c + axis(3), term(3) / acc(2, kF32))})},
-                     kRows, n);
+  Sample s =
+      by_rows("rows_two_passes", {in("x", kF32), out("z", kF32)},
+              {make_loop(1, c, LoopKind::Vector, {{1, kF32, Combine::Max, {}}}, {make_update(1, value(1))}),
+               make_loop(2, c, LoopKind::Vector, {{2, kF32, Combine::Sum, {}}}, {make_update(2, term(2))}),
+               make_loop(3, c, LoopKind::Vector, {}, {make_store(1, axis(0) * c + axis(3), term(3) / acc(2, kF32))})},
+              kRows, n);
   s.buffers = {to_bytes(x), room<float>(kRows * n)};
   s.expected = {s.buffers[0], to_bytes(z)};
   return s;
@@ -317,7 +321,8 @@ Sample columns_sum(int64_t n, bool) {
   Sample s = vectorised("columns_sum", {in("x", kF32), in("base", kF32), out("z", kF32)},
                         {make_loop(1, size(rows()), LoopKind::Serial, {{1, kF32, Combine::Sum, f32(1, axis(0))}},
                                    {make_update(1, f32(0, axis(1) * size(columns()) + axis(0)))}),
-                         make_store(2, axis(0), acc(1, kF32))}, n);
+                         make_store(2, axis(0), acc(1, kF32))},
+                        n);
   s.kernel.sizes = {rows(), columns()};
   s.ints = {kRows, n};
   s.buffers = {to_bytes(x), to_bytes(base), room<float>(n)};
@@ -374,10 +379,11 @@ Sample dot(int64_t n, bool fused) {
     for (size_t i = 0; i < half_lanes; ++i) lane[i] += lane[i + half_lanes];
   }
   const Expr product = fma(load(0, kF64, axis(1)), load(1, kF64, axis(1)), acc(1, kF64));
-  Sample s = by_rows("dot", {in("x", kF64), in("y", kF64), out("z", kF64)},
-                     {make_loop(1, size(columns()), LoopKind::Vector, {{1, kF64, Combine::Sum, {}}}, {make_assign(1, product)}),
-                      make_store(2, constant_int(0), acc(1, kF64))},
-                     1, n);
+  Sample s = by_rows(
+      "dot", {in("x", kF64), in("y", kF64), out("z", kF64)},
+      {make_loop(1, size(columns()), LoopKind::Vector, {{1, kF64, Combine::Sum, {}}}, {make_assign(1, product)}),
+       make_store(2, constant_int(0), acc(1, kF64))},
+      1, n);
   s.buffers = {to_bytes(x), to_bytes(y), room<double>(1)};
   s.expected = {s.buffers[0], s.buffers[1], to_bytes(std::vector<double>{lane[0]})};
   return s;
@@ -395,11 +401,12 @@ Sample argmax_columns(int64_t n, bool) {
     }
   }
   const Expr v = load(0, kI32, axis(1) * size(columns()) + axis(0)), better = v > acc(1, kI32);
-  Sample s = vectorised("argmax_columns", {in("x", kI32), out("z", kI64)},
-                        {make_loop(1, size(rows()), LoopKind::Serial,
-                                   {{1, kI32, Combine::Max, {}}, {2, kI64, Combine::Sum, {}}},
-                                   {make_assign(2, select(better, axis(1), acc(2, kI64))), make_update(1, v)}),
-                         make_store(1, axis(0), acc(2, kI64))}, n);
+  Sample s = vectorised(
+      "argmax_columns", {in("x", kI32), out("z", kI64)},
+      {make_loop(1, size(rows()), LoopKind::Serial, {{1, kI32, Combine::Max, {}}, {2, kI64, Combine::Sum, {}}},
+                 {make_assign(2, select(better, axis(1), acc(2, kI64))), make_update(1, v)}),
+       make_store(1, axis(0), acc(2, kI64))},
+      n);
   s.kernel.sizes = {rows(), columns()};
   s.ints = {kRows, n};
   s.buffers = {to_bytes(x), room<int64_t>(n)};
@@ -416,7 +423,8 @@ Sample scan_rows(int64_t n, bool) {
   std::vector<float> z(x.size());
   for (size_t r = 0; r < kRows; ++r) {
     float sum = 0;
-    for (size_t c = 0; c < static_cast<size_t>(n); ++c) z[r * static_cast<size_t>(n) + c] = sum += x[r * static_cast<size_t>(n) + c];
+    for (size_t c = 0; c < static_cast<size_t>(n); ++c)
+      z[r * static_cast<size_t>(n) + c] = sum += x[r * static_cast<size_t>(n) + c];
   }
   const Expr at_c = axis(0) * size(columns()) + axis(1);
   Sample s = by_rows("scan_rows", {in("x", kF32), out("z", kF32)},
@@ -437,7 +445,8 @@ Sample gather(int64_t n, bool) {
   auto element = numbers.indices<int32_t>(n, kTable * n + n);  // the last ones lie outside
   std::vector<float> z(static_cast<size_t>(4 * n)), picked(static_cast<size_t>(n));
   for (size_t r = 0; r < 4; ++r) {
-    for (size_t c = 0; c < picked.size(); ++c) z[r * picked.size() + c] = table[static_cast<size_t>(row[r]) * picked.size() + c];
+    for (size_t c = 0; c < picked.size(); ++c)
+      z[r * picked.size() + c] = table[static_cast<size_t>(row[r]) * picked.size() + c];
   }
   for (size_t c = 0; c < picked.size(); ++c) {
     const size_t e = static_cast<size_t>(element[c]);
@@ -445,11 +454,12 @@ Sample gather(int64_t n, bool) {
   }
   const Expr c = size(columns()), e = cast(load(2, kI32, axis(1)), kI64);
   const Expr guarded = load_if(e < c * constant_int(kTable), 0, kF32, e, constant(-7.0, kF32));
-  Sample s = by_rows("gather", {in("table", kF32), in("row", kI64), in("element", kI32), out("z", kF32), out("picked", kF32)},
-                     {make_loop(1, c, LoopKind::Vector, {},
-                                {make_store(3, axis(0) * c + axis(1), f32(0, load(1, kI64, axis(0)) * c + axis(1))),
-                                 make_store(4, axis(1), guarded)})},
-                     4, n);
+  Sample s =
+      by_rows("gather", {in("table", kF32), in("row", kI64), in("element", kI32), out("z", kF32), out("picked", kF32)},
+              {make_loop(1, c, LoopKind::Vector, {},
+                         {make_store(3, axis(0) * c + axis(1), f32(0, load(1, kI64, axis(0)) * c + axis(1))),
+                          make_store(4, axis(1), guarded)})},
+              4, n);
   s.buffers = {to_bytes(table), to_bytes(row), to_bytes(element), room<float>(4 * n), room<float>(n)};
   s.expected = {s.buffers[0], s.buffers[1], s.buffers[2], to_bytes(z), to_bytes(picked)};
   return s;
@@ -471,11 +481,12 @@ Sample scatter_add(int64_t n, bool) {
     halves[w] = f32_to_bf16(bf16_to_f32(halves[w]) + x[i]);
   }
   const Expr i = axis(1), to = load(1, kI64, i), even = eq(mod(i, constant_int(2)), constant_int(0));
-  Sample s = by_rows("scatter_add",
-                     {in("x", kF32), in("where", kI64), inout("sums", kF32), inout("counts", kI64), inout("halves", DType::BF16)},
-                     {make_loop(1, size(columns()), LoopKind::Vector, {},
-                                {make_add(2, to, f32(0, i)), make_add(3, to, i, even), make_add(4, to, f32(0, i))})},
-                     1, n);
+  Sample s = by_rows(
+      "scatter_add",
+      {in("x", kF32), in("where", kI64), inout("sums", kF32), inout("counts", kI64), inout("halves", DType::BF16)},
+      {make_loop(1, size(columns()), LoopKind::Vector, {},
+                 {make_add(2, to, f32(0, i)), make_add(3, to, i, even), make_add(4, to, f32(0, i))})},
+      1, n);
   s.buffers = {to_bytes(x), to_bytes(where), before[0], before[1], before[2]};
   s.expected = {s.buffers[0], s.buffers[1], to_bytes(sums), to_bytes(counts), to_bytes(halves)};
   return s;
@@ -494,11 +505,12 @@ Sample window_max(int64_t n, bool) {
     }
   }
   const Expr at_j = axis(0) + axis(1) - constant_int(1);
-  const Expr inside = (constant_int(0) <= at_j) && (at_j < size(columns()));
+  const Expr inside = (constant_int(0) <= at_j) & (at_j < size(columns()));
   Sample s = vectorised("window_max", {in("x", kF32), out("z", kF32)},
                         {make_loop(1, constant_int(3), LoopKind::Serial, {{1, kF32, Combine::Max, {}}},
                                    {make_update(1, load_if(inside, 0, kF32, at_j, neutral(Combine::Max, kF32)))}),
-                         make_store(1, axis(0), acc(1, kF32))}, n);
+                         make_store(1, axis(0), acc(1, kF32))},
+                        n);
   s.kernel.sizes = {columns()};
   s.ints = {n};
   s.buffers = {to_bytes(x), room<float>(n)};
@@ -512,7 +524,8 @@ Sample triangle(int64_t n, bool) {
   const auto x = numbers.reals<float>(n * n);
   std::vector<float> z(x.size()), firsts(static_cast<size_t>(n));
   for (size_t r = 0; r < firsts.size(); ++r) {
-    for (size_t c = 0; c < r; ++c) z[r * firsts.size() + c] = x[r * firsts.size() + c] > 0 ? x[r * firsts.size() + c] : 0;
+    for (size_t c = 0; c < r; ++c)
+      z[r * firsts.size() + c] = x[r * firsts.size() + c] > 0 ? x[r * firsts.size() + c] : 0;
     if (r % 3 == 1) firsts[r] = x[r * firsts.size()];
   }
   const Expr at_c = axis(0) * size(columns()) + axis(1), v = f32(0, at_c);
@@ -547,15 +560,20 @@ Sample contraction(int64_t n, bool fused) {
   const auto packed = [&](int j) { return axis(2) * constant_int(32) + axis(j) * constant_int(16) + lane; };
   const Expr zero = constant(0.0, kF32);
   const auto nest = [](int i, int j, Stmt s) {
-    return make_loop(i, constant_int(6), LoopKind::Unrolled, {}, {make_loop(j, constant_int(2), LoopKind::Unrolled, {}, {std::move(s)})});
+    return make_loop(i, constant_int(6), LoopKind::Unrolled, {},
+                     {make_loop(j, constant_int(2), LoopKind::Unrolled, {}, {std::move(s)})});
   };
-  const Stmt pack = make_loop(4, constant_int(2), LoopKind::Unrolled, {},
-                              {make_store(3, packed(4), load_if(column(4) < wide, 1, kF32, axis(2) * wide + column(4), zero))});
-  const Expr product = fma(f32(0, axis(2) * constant_int(6) + axis(3)), f32(3, packed(4)), acc_at(1, kF32, {axis(3), axis(4)}));
+  const Stmt pack =
+      make_loop(4, constant_int(2), LoopKind::Unrolled, {},
+                {make_store(3, packed(4), load_if(column(4) < wide, 1, kF32, axis(2) * wide + column(4), zero))});
+  const Expr product =
+      fma(f32(0, axis(2) * constant_int(6) + axis(3)), f32(3, packed(4)), acc_at(1, kF32, {axis(3), axis(4)}));
   const Stmt tile = make_loop(2, inner, LoopKind::Serial, {{1, kF32, Combine::Sum, {}, {6, 2}}},
                               {nest(3, 4, make_assign(1, product, {axis(3), axis(4)}))});
-  const Stmt write = nest(5, 6, make_store(2, axis(5) * wide + column(6), acc_at(1, kF32, {axis(5), axis(6)}), column(6) < wide));
-  Sample s = by_rows("contraction", {in("a", kF32), in("b", kF32), out("c", kF32), {"panel", kF32, BufferKind::Scratch, rows() * 32}},
+  const Stmt write =
+      nest(5, 6, make_store(2, axis(5) * wide + column(6), acc_at(1, kF32, {axis(5), axis(6)}), column(6) < wide));
+  Sample s = by_rows("contraction",
+                     {in("a", kF32), in("b", kF32), out("c", kF32), {"panel", kF32, BufferKind::Scratch, rows() * 32}},
                      {make_loop(1, constant_int(16), LoopKind::Vector, {},
                                 {make_loop(2, inner, LoopKind::Serial, {}, {pack}), tile, write})},
                      kInner, n);
@@ -570,13 +588,29 @@ Sample contraction(int64_t n, bool fused) {
 
 const std::vector<SampleKind>& sample_kinds() {
   static const std::vector<SampleKind> kinds = {
-      {"pointwise_f32", pointwise_f32}, {"pointwise_f64", pointwise_f64},     {"pointwise_i32", pointwise_i32},
-      {"pointwise_bool", pointwise_bool}, {"small_integers", small_integers}, {"bf16", bf16},
-      {"f16", f16}, {"complex_numbers", complex_numbers}, {"casts", casts}, {"in_place", in_place},
-      {"strided", strided}, {"broadcast_flat", broadcast_flat}, {"rows_two_passes", rows_two_passes},
-      {"columns_sum", columns_sum}, {"matrix_sum", matrix_sum}, {"dot", dot}, {"argmax_columns", argmax_columns},
-      {"scan_rows", scan_rows}, {"gather", gather}, {"scatter_add", scatter_add}, {"window_max", window_max},
-      {"triangle", triangle}, {"contraction", contraction},
+      {"pointwise_f32", pointwise_f32},
+      {"pointwise_f64", pointwise_f64},
+      {"pointwise_i32", pointwise_i32},
+      {"pointwise_bool", pointwise_bool},
+      {"small_integers", small_integers},
+      {"bf16", bf16},
+      {"f16", f16},
+      {"complex_numbers", complex_numbers},
+      {"casts", casts},
+      {"in_place", in_place},
+      {"strided", strided},
+      {"broadcast_flat", broadcast_flat},
+      {"rows_two_passes", rows_two_passes},
+      {"columns_sum", columns_sum},
+      {"matrix_sum", matrix_sum},
+      {"dot", dot},
+      {"argmax_columns", argmax_columns},
+      {"scan_rows", scan_rows},
+      {"gather", gather},
+      {"scatter_add", scatter_add},
+      {"window_max", window_max},
+      {"triangle", triangle},
+      {"contraction", contraction},
   };
   return kinds;
 }
