@@ -42,11 +42,14 @@ class THIXO_API Error : public std::exception {
   Error& at(std::string_view where);   ///< module path or source position; kept as the last line
   Error& at(const std::source_location& where);
   bool has_at() const { return has_at_; }
+  /// The module in which it arose: "at    encoder.block2.conv1  (train.cpp:41)". The first one stays.
+  Error& in_module(std::string_view path);
+  bool in_module() const { return in_module_; }
 
  private:
   Error& add(std::string_view label, std::string_view line);
   ErrorKind kind_;
-  bool has_at_ = false;
+  bool has_at_ = false, in_module_ = false;
   std::string headline_, text_;
 };
 

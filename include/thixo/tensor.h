@@ -135,7 +135,7 @@ class THIXO_API Tensor {
   Tensor& detach_();
 
   // Copies and conversions.
-  Tensor clone(MemoryFormat format = MemoryFormat::Preserve, SourceLoc at = SourceLoc::current()) const;
+  Tensor clone(MemoryFormat format, SourceLoc at = SourceLoc::current()) const;
   Tensor contiguous(MemoryFormat format = MemoryFormat::Contiguous, SourceLoc at = SourceLoc::current()) const;
   Tensor to(DType dtype, SourceLoc at = SourceLoc::current()) const;
   Tensor to(MemoryFormat format, SourceLoc at = SourceLoc::current()) const { return contiguous(format, at); }

@@ -1,6 +1,9 @@
 #include "thixo/error.h"
 
 namespace thixo {
+namespace {
+constexpr std::string_view kAt = "\n  at    ";
+}
 
 const char* error_kind_name(ErrorKind kind) {
   static constexpr const char* kNames[] = {"ShapeError", "DTypeError",          "DeviceError", "IndexError",
@@ -17,8 +20,22 @@ Error& Error::need(std::string_view line) { return add("need", line); }
 Error& Error::fix(std::string_view line) { return add("fix", line); }
 
 Error& Error::at(std::string_view where) {
+  if (in_module_ && has_at_) {  // the module is known: a place within it
+    text_.append("  (").append(where).append(")");
+    return *this;
+  }
   add("at", where);
   has_at_ = true;
+  return *this;
+}
+
+Error& Error::in_module(std::string_view path) {
+  if (in_module_) return *this;
+  in_module_ = true;
+  if (!has_at_) return at(path);
+  // What was the place becomes the place within the module.
+  const size_t start = text_.rfind(kAt) + kAt.size();
+  text_.insert(start, std::string(path) + "  (").append(")");
   return *this;
 }
 
@@ -32,7 +49,7 @@ Error& Error::add(std::string_view label, std::string_view line) {
   std::string text = "\n  " + std::string(label);
   text.append(6 - label.size(), ' ').append(line);
   // A line added while the exception passes upwards still stands before the position.
-  size_t end = has_at_ && label != "at" ? text_.rfind("\n  at    ") : text_.size();
+  size_t end = has_at_ && label != "at" ? text_.rfind(kAt) : text_.size();
   text_.insert(end, text);
   return *this;
 }

@@ -54,4 +54,13 @@ TEST(Error, IsCaughtAsStdException) {
 }
 
 }  // namespace
+TEST(Error, NamesTheModuleOnce) {
+  Error e = ShapeError("linear: wrong").at("net.cpp:7");
+  e.in_module("encoder.fc1").in_module("encoder");
+  EXPECT_STREQ(e.what(), "ShapeError: linear: wrong\n  at    encoder.fc1  (net.cpp:7)");
+  Error without = ValueError("v");
+  without.in_module("fc1").need("n").at("train.py:3");
+  EXPECT_STREQ(without.what(), "ValueError: v\n  need  n\n  at    fc1  (train.py:3)");
+}
+
 }  // namespace thixo

@@ -1,12 +1,14 @@
 // The list of everything in the pack. A new kind of kernel adds its section here.
 #include "codegen/cast_kernels.h"
 #include "codegen/pack_builder.h"
+#include "codegen/update_kernels.h"
 
 namespace thixo::codegen {
 
 std::span<const PackSection> pack_sections() {
   static constexpr PackSection kSections[] = {
       add_cast_kernels,
+      add_update_kernels,
   };
   return kSections;
 }

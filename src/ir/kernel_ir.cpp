@@ -126,9 +126,9 @@ const char* buffer_kind_name(BufferKind k) {
 }
 
 /// The text of a kernel, in the manner of
-///   kernel add(in x: f32, out y: f32; N)
-///   par a0 vector:
-///     y[a0] = add(load(b0, a0), ...)
+///   kernel scale(in x: f32, out y: f32; params 1)
+///   par axis0 vector:
+///     y[axis0] = mul(load0(axis0), p0)
 class Printer {
  public:
   explicit Printer(const Kernel& k) : k_(k) {}
@@ -142,8 +142,8 @@ class Printer {
       if (b.kind == BufferKind::Scratch) out_ += "[" + b.scratch_size.str() + "]";
     }
     for (size_t i = 0; i < k_.sizes.size(); ++i) out_ += (i ? ", " : "; ") + k_.sizes[i].str();
-    if (k_.params) out_ += "; " + std::to_string(k_.params) + " params";
-    out_ += ")\npar a" + std::to_string(k_.par_axis) + (k_.vector_par ? " vector:\n" : ":\n");
+    if (k_.params) out_ += "; params " + std::to_string(k_.params);
+    out_ += ")\npar axis" + std::to_string(k_.par_axis) + (k_.vector_par ? " vector:\n" : ":\n");
     block(k_.body, 1);
     return std::move(out_);
   }
@@ -175,7 +175,7 @@ class Printer {
   }
 
   void loop(const Stmt& s, int depth) {
-    out_ += "for a" + std::to_string(s.axis) + " in " + expr(s.extent) + " " + loop_name(s.loop);
+    out_ += "for axis" + std::to_string(s.axis) + " in " + expr(s.extent) + " " + loop_name(s.loop);
     for (const AccDecl& a : s.accs) {
       out_ += ", acc" + std::to_string(a.id);
       for (size_t i = 0; i < a.tile.size(); ++i) out_ += (i ? ", " : "[") + std::to_string(a.tile[i]);

@@ -192,7 +192,7 @@ class Verifier {
       case ExprOp::At: fail("an Input or At belongs to definitions, not to kernels: " + expr_str(e));
       case ExprOp::Param: need(e->i >= 0 && e->i < k_.params, "the Param exists"); break;
       case ExprOp::Axis:
-        if (!axes_.count(e->i)) fail("axis a" + std::to_string(e->i) + " is not a loop around it");
+        if (!axes_.count(e->i)) fail("axis" + std::to_string(e->i) + " is not a loop around it");
         break;
       case ExprOp::Size: dim(e->dim); break;
       case ExprOp::Acc: {

@@ -70,7 +70,8 @@ struct Call {
 struct Infer : Call {
   SmallVec<Spec, 2> out;
   void result(DType t, Shape s) { out.push_back({t, std::move(s), in.empty() ? Device() : in[0].device()}); }
-  void require(bool ok, ErrorKind kind, std::string_view what, std::string_view need = {}, std::string_view fix = {}) const;
+  void require(bool ok, ErrorKind kind, std::string_view what, std::string_view need = {},
+               std::string_view fix = {}) const;
 };
 
 /// What a pointwise expression is built from. Numeric attributes that vary from call to call enter as
@@ -100,7 +101,8 @@ struct NestCtx : Call {
   std::vector<Expr> values;             // one per result: before the reduction
   std::function<Expr(Expr)> finish;     // after the reduction (mean divides); may be empty
   std::vector<std::string> params;      // the attributes that became Params, in the order of their numbers
-  NestCtx(const Call& c, std::span<const Spec> o) : Call(c), out(o), next_axis(o.empty() ? 0 : static_cast<int>(o[0].shape.size())) {}
+  NestCtx(const Call& c, std::span<const Spec> o)
+      : Call(c), out(o), next_axis(o.empty() ? 0 : static_cast<int>(o[0].shape.size())) {}
   Expr out_axis(int d) const { return axis(d); }
   Expr dim_size(int k, int d) const { return size(shape(k)[static_cast<size_t>(d)]); }
   Expr load(int k, std::vector<Expr> index) const { return thixo::at(k, compute_type(dtype(k)), std::move(index)); }
@@ -155,24 +157,24 @@ struct IndexBound {
   int dim;  // the dim that the text names
   Dim size;
   bool negative = false;
-  std::optional<int64_t> except;  // one value that is allowed besides (ignore_index)
+  std::optional<int64_t> except{};  // one value that is allowed besides (ignore_index)
 };
 
 enum class Tier : uint8_t { Pointwise, Nest, View, Composite, Structured };
 
 /// One call to test an op with: shapes, ranges of values and attributes (by name).
 struct SampleTensor {
-  Shape shape;
+  Shape shape{};
   double low = -3, high = 3;
-  std::optional<DType> dtype;        // fixed (indices); else the dtype under test
-  std::vector<double> values;        // exact values instead of random ones (filled cyclically)
+  std::optional<DType> dtype{};      // fixed (indices); else the dtype under test
+  std::vector<double> values{};      // exact values instead of random ones (filled cyclically)
   bool absent = false;               // an optional operand left out
   bool distinct = false;             // a random permutation of distinct values (sort, max: no ties)
 };
 struct Sample {
-  std::vector<SampleTensor> in;
-  std::vector<std::pair<std::string, Attr>> attrs;
-  std::string bad;                   // not empty: the call must fail and its first line contain this
+  std::vector<SampleTensor> in{};
+  std::vector<std::pair<std::string, Attr>> attrs{};  // those left out have the schema's default
+  std::string bad{};                 // not empty: the call must fail and its first line contain this
 };
 
 struct OpDef {
@@ -190,7 +192,8 @@ struct OpDef {
   std::function<Values(GradCtx&)> grad;
   std::function<BatchResult(const BatchArgs&)> batch;
   std::function<std::vector<Sample>()> samples;
-  bool bool_result = false, commutative = false, random = false, fused_rows = false, differentiable = true, same_dtype = false;
+  bool bool_result = false, commutative = false, random = false, fused_rows = false, differentiable = true,
+       same_dtype = false;
   double ulps_f32 = 4, ulps_f64 = 4;
   const std::string& name() const { return schema.name; }
 };
@@ -219,7 +222,8 @@ class Op {
   Op& samples(std::function<std::vector<Sample>()> f);
   Op& bool_result();   ///< compares in the promoted type, gives Bool
   Op& commutative();
-  Op& fused_rows();    ///< a composite over rows of the last dim(s): its decomposition is scheduled into one kernel for eager
+  Op& fused_rows();  ///< a composite over rows of the last dim(s): its decomposition is scheduled into one kernel for
+                     ///< eager
   Op& ulps(double f32, double f64);
 
  private:

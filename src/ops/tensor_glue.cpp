@@ -38,7 +38,8 @@ Tensor apply_basic(const Tensor& x, std::span<const TensorIndex> at, TensorList*
   }
   if (ellipses > 1) throw index_error(x, "an index can have only one ellipsis");
   if (used > x.dim()) {
-    throw index_error(x, "too many indices: " + std::to_string(used) + " for a tensor of rank " + std::to_string(x.dim()));
+    throw index_error(x,
+                      "too many indices: " + std::to_string(used) + " for a tensor of rank " + std::to_string(x.dim()));
   }
   Tensor y = x;
   int64_t d = 0;
@@ -53,7 +54,9 @@ Tensor apply_basic(const Tensor& x, std::span<const TensorIndex> at, TensorList*
       y = y.select(d, *n);
     } else if (const Slice* s = std::get_if<Slice>(&v)) {
       bool whole = !s->start && !s->stop && s->step == 1;
-      if (!whole) y = y.slice(d, s->start ? std::optional<Dim>(*s->start) : std::nullopt, s->stop ? std::optional<Dim>(*s->stop) : std::nullopt, s->step);
+      if (!whole)
+        y = y.slice(d, s->start ? std::optional<Dim>(*s->start) : std::nullopt,
+                    s->stop ? std::optional<Dim>(*s->stop) : std::nullopt, s->step);
       ++d;
     } else if (std::holds_alternative<Ellipsis_>(v)) {
       d += x.dim() - used;
@@ -68,7 +71,8 @@ Tensor apply_basic(const Tensor& x, std::span<const TensorIndex> at, TensorList*
       Tensor places = t.nonzero();
       for (int64_t k = 0; k < t.dim(); ++k) {
         if (!(t.size(k) == y.size(d))) {
-          throw index_error(x, "a mask of shape " + shape_str(t.shape()) + " does not fit dim " + std::to_string(d) + " of size " + y.size(d).str());
+          throw index_error(x, "a mask of shape " + shape_str(t.shape()) + " does not fit dim " + std::to_string(d) +
+                                   " of size " + y.size(d).str());
         }
         put(places.select(1, k));
       }
@@ -116,7 +120,9 @@ Tensor Tensor::index(std::span<const TensorIndex> at) const {
   Tensor y = apply_basic(*this, at, &tensors);
   return tensors.empty() ? y : y.index(tensors);
 }
-Tensor Tensor::index(std::initializer_list<TensorIndex> at) const { return index(std::span<const TensorIndex>(at.begin(), at.size())); }
+Tensor Tensor::index(std::initializer_list<TensorIndex> at) const {
+  return index(std::span<const TensorIndex>(at.begin(), at.size()));
+}
 Tensor Tensor::operator[](const TensorIndex& i) const { return index(std::span<const TensorIndex>(&i, 1)); }
 
 Tensor& Tensor::index_put_(std::span<const TensorIndex> at, const TensorArg& value, bool accumulate) {

@@ -142,7 +142,7 @@ void KernelLowering::vector_loop(size_t axis, llvm::Value* begin, llvm::Value* e
     lanes_.reset();
   };
   llvm::Value* n = b_.CreateSub(end, begin);
-  n = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, n, b_.getInt64(0));
+  n = b_.CreateSelect(b_.CreateICmpSGT(n, b_.getInt64(0)), n, b_.getInt64(0));  // folds, unlike the intrinsic smax
   llvm::Value* whole = b_.CreateAdd(begin, b_.CreateAnd(n, b_.getInt64(static_cast<uint64_t>(-kLanes))));
   llvm::Value* rest = b_.CreateAnd(n, b_.getInt64(kLanes - 1));
   const auto* known = llvm::dyn_cast<llvm::ConstantInt>(n);

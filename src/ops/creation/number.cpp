@@ -8,12 +8,18 @@ void def_number(Op& op) {
       .doc("A 0-d tensor of the number's own dtype, weak in promotion.")
       .infer([](Infer& c) {
         DType t = c.scalar("value").kind();
-        c.out.push_back({t == DType::F64 ? default_dtype() : t == DType::C128 ? complex_type(default_dtype()) : t, {}, {}});
+        c.out.push_back({t == DType::F64    ? default_dtype()
+                         : t == DType::C128 ? complex_type(default_dtype())
+                                            : t,
+                         {},
+                         {}});
       })
       .nest([](NestCtx& c) {
         DType t = compute_type(c.out[0].dtype);
         Scalar v = c.scalar("value");
-        c.values = {is_complex(t) ? constant(v.to_complex(), t) : is_float(t) ? constant(v.to_double(), t) : constant_int(v.to_int(), t)};
+        c.values = {is_complex(t) ? constant(v.to_complex(), t)
+                    : is_float(t) ? constant(v.to_double(), t)
+                                  : constant_int(v.to_int(), t)};
       })
       .no_grad();
 }

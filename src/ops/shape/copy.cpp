@@ -43,7 +43,8 @@ void def_assign(Op& op) {
       .doc("src broadcast to the shape and converted to the dtype of input: what copy_ and fill_ write.")
       .infer([](Infer& c) {
         Shape both = broadcast_shapes(c.shape(0), c.shape(1), "copy_");
-        c.require(both == c.shape(0), ErrorKind::Shape, "source of shape " + shape_str(c.shape(1)) + " does not fit " + shape_str(c.shape(0)),
+        c.require(both == c.shape(0), ErrorKind::Shape,
+                  "source of shape " + shape_str(c.shape(1)) + " does not fit " + shape_str(c.shape(0)),
                   "the source broadcasts to the target's shape");
         c.result(c.dtype(0), c.shape(0));
       })

@@ -1,0 +1,10 @@
+// The whole public API.
+#pragma once
+
+#include "thixo/compile.h"
+#include "thixo/data.h"
+#include "thixo/lr_scheduler.h"
+#include "thixo/nn.h"
+#include "thixo/optim.h"
+#include "thixo/serialize.h"
+#include "thixo/tensor.h"

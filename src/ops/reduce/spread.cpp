@@ -1,0 +1,135 @@
+// Variance, deviation and norms, composed of sums.
+#include <cmath>
+
+#include "ops/reduce/reduce.h"
+#include "private_ops.h"
+
+namespace thixo::ops {
+namespace {
+
+IntList dim_list(const Call& c) {
+  IntList dims;
+  for (int d : c.dims("dim", c.rank(0))) dims.push_back(d);
+  return dims;
+}
+
+/// The sum over the call's dims, which may be none at all (a tensor without dims).
+Tensor total(const Call& c, const Tensor& x, bool keep) { return c.rank(0) == 0 ? x : x.sum(dim_list(c), keep); }
+
+Tensor squared_size(const Tensor& x) { return is_complex(x.dtype()) ? square(real(x)) + square(imag(x)) : square(x); }
+
+Tensor variance(const Call& c, const Tensor& x, const Tensor& mean) {
+  double n = static_cast<double>(reduced_count(c).value()) - c.scalar("correction").to_double();
+  return total(c, squared_size(x - mean), c.flag("keepdim")) / std::max(n, 0.0);
+}
+
+Tensor mean_of(const Call& c, const Tensor& x, bool keep) {
+  return total(c, x, keep) / static_cast<double>(reduced_count(c).value());
+}
+
+std::vector<Sample> spread_samples() {
+  auto with = [](Attr dim, Scalar correction, bool keep) {
+    return std::vector<std::pair<std::string, Attr>>{{"dim", dim}, {"correction", correction}, {"keepdim", keep}};
+  };
+  return {{.in = {{{3, 4}}}, .attrs = with(Attr(), 1, false)},
+          {.in = {{{3, 4}}}, .attrs = with(Shape{0}, 0, true)},
+          {.in = {{{2, 3, 4}}}, .attrs = with(Shape{0, -1}, 2, false)},
+          {.in = {{{3, 4}}}, .attrs = with(Shape{2}, 1, false), .bad = "dim 2 is out of range"}};
+}
+
+}  // namespace
+
+void def_var(Op& op) {
+  op.schema("var(input: FloatC, dim: dims? = None, *, correction: scalar = 1, keepdim: bool = false) -> Float")
+      .doc("The variance over `dim`: the mean squared distance to the mean, divided by n - correction.")
+      .example(">>> thixo.var(thixo.tensor([1., 2., 3., 4.]))\ntensor(1.6667)")
+      .fused_rows()
+      .compose([](const Call& c) {
+        Tensor x = widened(c.in[0]);
+        return Values{variance(c, x, mean_of(c, x, true)).to(real_type(c.dtype(0)))};
+      })
+      .samples(spread_samples);
+}
+
+void def_std(Op& op) {
+  op.schema("std(input: FloatC, dim: dims? = None, *, correction: scalar = 1, keepdim: bool = false) -> Float")
+      .doc("The standard deviation over `dim`: the root of the variance.")
+      .example(">>> thixo.std(thixo.tensor([1., 2., 3., 4.]))\ntensor(1.2910)")
+      .fused_rows()
+      .compose([](const Call& c) {
+        Tensor x = widened(c.in[0]);
+        return Values{sqrt(variance(c, x, mean_of(c, x, true))).to(real_type(c.dtype(0)))};
+      })
+      .samples(spread_samples);
+}
+
+void def_var_mean(Op& op) {
+  op.schema(
+        "var_mean(input: FloatC, dim: dims? = None, *, correction: scalar = 1, keepdim: bool = false) -> (var: Float, "
+        "mean: FloatC)")
+      .doc("The variance and the mean over `dim`.")
+      .example(">>> thixo.var_mean(thixo.tensor([1., 3.]))[1]\ntensor(2.)")
+      .fused_rows()
+      .compose([](const Call& c) {
+        Tensor x = widened(c.in[0]), m = mean_of(c, x, true);
+        Tensor v = variance(c, x, m);
+        return Values{v.to(real_type(c.dtype(0))), m.reshape(v.shape()).to(c.dtype(0))};
+      })
+      .samples(spread_samples);
+}
+
+void def_norm(Op& op) {
+  op.schema("norm(input: FloatC, p: scalar = 2, dim: dims? = None, keepdim: bool = false) -> Float")
+      .doc(
+          "The p-norm over `dim`: sum(|x|^p)^(1/p); for p of inf or -inf the extreme of |x|, for 0 how many are not "
+          "zero.")
+      .example(">>> thixo.norm(thixo.tensor([3., 4.]))\ntensor(5.)")
+      .compose([](const Call& c) {
+        Tensor x = widened(c.in[0]);
+        double p = c.scalar("p").to_double();
+        bool keep = c.flag("keepdim");
+        Tensor r;
+        if (p == 2) {
+          r = sqrt(total(c, squared_size(x), keep));
+        } else if (p == 1) {
+          r = total(c, abs(x), keep);
+        } else if (std::isinf(p)) {
+          r = c.rank(0) == 0 ? abs(x) : p > 0 ? abs(x).amax(dim_list(c), keep) : abs(x).amin(dim_list(c), keep);
+        } else if (p == 0) {
+          r = total(c, ne(x, 0).to(real_type(x.dtype())), keep);
+        } else {
+          r = pow(total(c, pow(abs(x), p), keep), 1 / p);
+        }
+        return Values{r.to(real_type(c.dtype(0)))};
+      })
+      .grad([](GradCtx& c) {
+        // By hand, so that it is 0 where the norm is 0.
+        const Call& k = c.call();
+        double p = k.scalar("p").to_double();
+        Tensor x = c.in(0), n = keep_dims(k, c.out()), g = keep_dims(k, c.g());
+        if (p == 0) return Values{zeros_like(x)};
+        Tensor a = is_complex(x.dtype()) ? abs(x) : x;
+        Tensor direction = is_complex(x.dtype()) ? where(eq(a, 0), 0, x / a) : sign(x);
+        if (p == 1) return Values{g * direction};
+        if (p == 2) return Values{where(eq(n, 0), 0, x * (g / n))};
+        Tensor size = abs(x);
+        if (std::isinf(p)) {
+          Tensor here = eq(size, n), count = k.rank(0) == 0 ? here.to(DType::I64) : here.sum(dim_list(k), true);
+          return Values{direction * here * (g / count)};
+        }
+        return Values{where(eq(n, 0), 0, direction * pow(size, p - 1) * (g / pow(n, p - 1)))};
+      })
+      .samples([] {
+        auto with = [](Scalar p, Attr dim, bool keep) {
+          return std::vector<std::pair<std::string, Attr>>{{"p", p}, {"dim", dim}, {"keepdim", keep}};
+        };
+        return std::vector<Sample>{{.in = {{{3, 4}}}, .attrs = with(2, Attr(), false)},
+                                   {.in = {{{3, 4}}}, .attrs = with(1, Shape{0}, true)},
+                                   {.in = {{{3, 4}}}, .attrs = with(INFINITY, Shape{1}, false)},
+                                   {.in = {{{3, 4}}}, .attrs = with(0, Shape{1}, false)},
+                                   {.in = {{.shape = {3, 4}, .low = 0.5}}, .attrs = with(3, Shape{-1}, false)},
+                                   {.in = {{{}}}, .attrs = with(2, Attr(), false)}};
+      });
+}
+
+}  // namespace thixo::ops
