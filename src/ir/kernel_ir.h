@@ -21,7 +21,8 @@
 // Memory: Out, InOut and Scratch buffers are read and written in the order of the statements. In buffers hold
 // still: their loads may move ahead. An In buffer may be the same pointer as an Out for work in place, when each
 // element is stored by the block that loads it for the last time; in a block's run of statements without a Loop
-// or If, all loads of In buffers come before the first store.
+// or If, all loads of In buffers come before the first store. A predicate of a Store or Add guards that access
+// alone: loads in its value or index happen regardless (guard them, or use If), as do those of both arms of a Select.
 #pragma once
 
 #include <cstdint>

@@ -59,6 +59,9 @@ class KernelLowering {
   Value param(const ExprNode& n);
   llvm::Value* size(Dim d);
   llvm::Value* lane_axis(Mode mode);
+  llvm::Constant* lane_numbers();
+  /// A comparison of two indices that differ by a number plus or minus the lane, in 32-bit lanes; null otherwise.
+  llvm::Value* compare_indices(Expr e, size_t scope);
   size_t home(const Deps& d) const;
   Key key(Expr e, const Deps& d, Mode mode) const;
   bool lane_dependent(Expr e);

@@ -80,6 +80,12 @@ Value KernelLowering::make(Expr e, Mode mode, size_t scope) {
       return at(scope, [&] { return read_cell(c, e->dtype, wide); });
     }
     case ExprOp::Load: return load(e, scope);
+    case ExprOp::Eq:
+    case ExprOp::Ne:
+    case ExprOp::Lt:
+    case ExprOp::Le:
+      if (llvm::Value* v = mode == Mode::Full ? compare_indices(e, scope) : nullptr) return {v};
+      break;
     default: break;
   }
   std::vector<Value> args;
@@ -93,6 +99,40 @@ llvm::Value* KernelLowering::lane_axis(Mode mode) {
   std::vector<llvm::Constant*> steps;
   for (uint64_t i = 0; i < kLanes; ++i) steps.push_back(b_.getInt64(i));
   return b_.CreateAdd(b_.CreateVectorSplat(kLanes, lanes_->start), llvm::ConstantVector::get(steps));
+}
+
+llvm::Value* KernelLowering::compare_indices(Expr e, size_t scope) {
+  if (e->args[0].dtype() != DType::I64 || !lane_dependent(e)) return nullptr;
+  const Expr left = lane_factor(e->args[0]), right = lane_factor(e->args[1]);
+  if (!left || !right || left->op != ExprOp::Const || right->op != ExprOp::Const) return nullptr;
+  const int64_t factor = right->ivalue - left->ivalue;
+  if (factor != 1 && factor != -1) return nullptr;
+  llvm::Value *a = lower(e->args[0], Mode::Lane0).re, *b = lower(e->args[1], Mode::Lane0).re;
+  return at(scope, [&] {
+    // The sign of (b - a) + factor * lane; beyond 32 either way it does not depend on the lane.
+    const auto limit = [&](llvm::Value* v, llvm::CmpInst::Predicate p, int64_t bound) {
+      llvm::Value* at_bound = b_.getInt64(static_cast<uint64_t>(bound));
+      return b_.CreateSelect(b_.CreateICmp(p, v, at_bound), v, at_bound);
+    };
+    llvm::Value* d = limit(b_.CreateSub(b, a), llvm::CmpInst::ICMP_SGT, -32);
+    d = b_.CreateTrunc(limit(d, llvm::CmpInst::ICMP_SLT, 32), b_.getInt32Ty());
+    if (factor == 1) d = b_.CreateNeg(d);
+    llvm::Value* lanes = lane_numbers();
+    d = b_.CreateVectorSplat(kLanes, d);
+    switch (e->op) {
+      case ExprOp::Eq: return b_.CreateICmpEQ(lanes, d);
+      case ExprOp::Ne: return b_.CreateICmpNE(lanes, d);
+      case ExprOp::Lt: return factor == 1 ? b_.CreateICmpSGT(lanes, d) : b_.CreateICmpSLT(lanes, d);
+      default: return factor == 1 ? b_.CreateICmpSGE(lanes, d) : b_.CreateICmpSLE(lanes, d);
+    }
+  });
+}
+
+/// 0 to 15.
+llvm::Constant* KernelLowering::lane_numbers() {
+  std::vector<llvm::Constant*> lane;
+  for (uint32_t i = 0; i < kLanes; ++i) lane.push_back(b_.getInt32(i));
+  return llvm::ConstantVector::get(lane);
 }
 
 Value KernelLowering::param(const ExprNode& n) {
