@@ -34,8 +34,7 @@ std::string object_for(std::string_view isa) {
 }
 
 /// Calls f with the number of a kernel and a sample for it.
-template <class F>
-void each_case(F f) {
+template <class F> void each_case(F f) {
   const auto& kinds = samples::sample_kinds();
   for (size_t k = 0; k < kinds.size(); ++k) {
     for (int64_t n : kLengths) {
@@ -60,7 +59,8 @@ Bytes input_file() {
   int64_t count = 0;
   each_case([&](size_t kernel, const Sample& s) {
     ++count;
-    for (int64_t n : {static_cast<int64_t>(kernel), s.begin, s.end, static_cast<int64_t>(s.buffers.size())}) append(cases, n);
+    for (int64_t n : {static_cast<int64_t>(kernel), s.begin, s.end, static_cast<int64_t>(s.buffers.size())})
+      append(cases, n);
     for (const Bytes& b : s.buffers) {
       append(cases, static_cast<int64_t>(b.size()));
       append(cases, b.data(), b.size());
@@ -102,9 +102,12 @@ class CrossTargets : public testing::Test {
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
   std::string path(const std::string& name) const { return (folder_ / name).string(); }
-  static bool has(const std::string& tool) { return std::system(("command -v " + tool + " >/dev/null 2>&1").c_str()) == 0; }
+  static bool has(const std::string& tool) {
+    return std::system(("command -v " + tool + " >/dev/null 2>&1").c_str()) == 0;
+  }
   void execute(const std::string& command) const {
-    ASSERT_EQ(std::system((command + " >" + path("log") + " 2>&1").c_str()), 0) << command << "\n" << read_file(path("log"));
+    ASSERT_EQ(std::system((command + " >" + path("log") + " 2>&1").c_str()), 0) << command << "\n"
+                                                                                << read_file(path("log"));
   }
   void compare() const {
     const std::string got = read_file(path("out"));
@@ -147,7 +150,8 @@ TEST_F(CrossTargets, AArch64) {
     names += k.name + ",";
   }
   write_file(path("table.c"), table + "const KernelFn kernel_table[] = {" + names + "};\n");
-  execute("aarch64-linux-gnu-gcc -O1 -static tests/cross/driver.c " + path("table.c") + " " + path("kernels.o") + " -o " + path("run"));
+  execute("aarch64-linux-gnu-gcc -O1 -static tests/cross/driver.c " + path("table.c") + " " + path("kernels.o") +
+          " -o " + path("run"));
   execute("qemu-aarch64 " + path("run") + " " + path("in") + " " + path("out"));
   compare();
 }
@@ -163,8 +167,10 @@ TEST_F(CrossTargets, WebAssembly) {
     exports += " --export=" + k.name;
   }
   write_file(path("names"), names);
-  execute("wasm-ld-19 --no-entry --export=__heap_base" + exports + " " + path("kernels.o") + " -o " + path("kernels.wasm"));
-  execute("node tests/cross/driver.mjs " + path("kernels.wasm") + " " + path("names") + " " + path("in") + " " + path("out"));
+  execute("wasm-ld-19 --no-entry --export=__heap_base" + exports + " " + path("kernels.o") + " -o " +
+          path("kernels.wasm"));
+  execute("node tests/cross/driver.mjs " + path("kernels.wasm") + " " + path("names") + " " + path("in") + " " +
+          path("out"));
   compare();
 }
 

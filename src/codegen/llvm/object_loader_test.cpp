@@ -40,7 +40,8 @@ bool refused(std::string_view bytes) {
 }
 
 TEST(ObjectLoader, TruncatedObjectsAreRefused) {
-  for (size_t n = 0; n < object().size(); n += n < 200 ? 1 : 97) EXPECT_TRUE(refused(std::string_view(object()).substr(0, n))) << n;
+  for (size_t n = 0; n < object().size(); n += n < 200 ? 1 : 97)
+    EXPECT_TRUE(refused(std::string_view(object()).substr(0, n))) << n;
 }
 
 TEST(ObjectLoader, AlteredObjectsNeverCrash) {
@@ -73,7 +74,9 @@ TEST(ObjectLoader, OutsideSymbolsAndVariablesAreRefused) {
   }
   EXPECT_TRUE(refused(changed));
   EXPECT_TRUE(refused(compile_object(some_kernels(), target_for(host_isa() == "aarch64" ? "avx2" : "aarch64"))));
-  EXPECT_TRUE(refused("\x7f" "ELF"));
+  EXPECT_TRUE(
+      refused("\x7f"
+              "ELF"));
   EXPECT_TRUE(refused(""));
 }
 

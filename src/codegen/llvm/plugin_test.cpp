@@ -22,7 +22,8 @@ struct Result {
 Result compile(const std::string& kernels, const std::string& target) {
   char *object = nullptr, *error = nullptr;
   size_t size = 0;
-  Result r{thixo_compile_kernels(kernels.data(), kernels.size(), target.data(), target.size(), &object, &size, &error), "", ""};
+  Result r{thixo_compile_kernels(kernels.data(), kernels.size(), target.data(), target.size(), &object, &size, &error),
+           "", ""};
   if (object != nullptr) r.object.assign(object, size);
   if (error != nullptr) r.error = error;
   std::free(object);
@@ -37,7 +38,8 @@ std::string framed(const Kernel& k) {
 }
 
 TEST(Plugin, CompilesKernels) {
-  const Kernel a = samples::sample_kinds()[0].make(1, false).kernel, b = samples::sample_kinds()[1].make(1, false).kernel;
+  const Kernel a = samples::sample_kinds()[0].make(1, false).kernel,
+               b = samples::sample_kinds()[1].make(1, false).kernel;
   const Result r = compile(framed(a) + framed(b), target_str(target_for(host_isa())));
   ASSERT_EQ(r.status, 0) << r.error;
   const LoadedObject loaded(r.object);

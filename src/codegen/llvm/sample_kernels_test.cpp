@@ -547,7 +547,8 @@ Sample index_compare(int64_t n, bool) {
     for (int64_t c = 0; c < n; ++c) {
       const int64_t back = n - c;
       z[static_cast<size_t>(r * n + c)] = (c < r) + 2 * (c <= r) + 4 * (c == r) + 8 * (r < c) + 16 * (back <= r) +
-                                          32 * (back != r) + 64 * (c < r * 10000000000 - 70000000000) + 128 * (r < back);
+                                          32 * (back != r) + 64 * (c < r * 10000000000 - 70000000000) +
+                                          128 * (r < back);
     }
   }
   const Expr r = axis(0), c = axis(1), back = size(columns()) - c;
@@ -558,9 +559,9 @@ Sample index_compare(int64_t n, bool) {
     value = value + cast(e, kI32) * constant_int(bit, kI32);
     bit *= 2;
   }
-  Sample s = by_rows("index_compare", {out("z", kI32)},
-                     {make_loop(1, size(columns()), LoopKind::Vector, {}, {make_store(0, r * size(columns()) + c, value)})},
-                     kRows, n);
+  Sample s = by_rows(
+      "index_compare", {out("z", kI32)},
+      {make_loop(1, size(columns()), LoopKind::Vector, {}, {make_store(0, r * size(columns()) + c, value)})}, kRows, n);
   s.buffers = {room<int32_t>(kRows * n)};
   s.expected = {to_bytes(z)};
   return s;
@@ -636,7 +637,8 @@ const std::vector<SampleKind>& sample_kinds() {
       {"gather", gather},
       {"scatter_add", scatter_add},
       {"window_max", window_max},
-      {"triangle", triangle}, {"index_compare", index_compare},
+      {"triangle", triangle},
+      {"index_compare", index_compare},
       {"contraction", contraction},
   };
   return kinds;
