@@ -153,10 +153,8 @@ void KernelLowering::vector_loop(size_t axis, llvm::Value* begin, llvm::Value* e
   }
   if (known != nullptr && known->getZExtValue() % kLanes == 0) return;
   region(b_.CreateICmpNE(rest, b_.getInt64(0)), writes, [&] {
-    std::vector<llvm::Constant*> lane;
-    for (uint32_t i = 0; i < kLanes; ++i) lane.push_back(b_.getInt32(i));
     llvm::Value* count = b_.CreateVectorSplat(kLanes, b_.CreateTrunc(rest, b_.getInt32Ty()));
-    run({axis, whole, rest, b_.CreateICmpULT(llvm::ConstantVector::get(lane), count)});
+    run({axis, whole, rest, b_.CreateICmpULT(lane_numbers(), count)});
   });
 }
 

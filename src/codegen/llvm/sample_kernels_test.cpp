@@ -539,6 +539,34 @@ Sample triangle(int64_t n, bool) {
   return s;
 }
 
+/// Comparisons of indices, near and far: bits of one integer.
+Sample index_compare(int64_t n, bool) {
+  constexpr int64_t kRows = 40;
+  std::vector<int32_t> z(static_cast<size_t>(kRows * n));
+  for (int64_t r = 0; r < kRows; ++r) {
+    for (int64_t c = 0; c < n; ++c) {
+      const int64_t back = n - c;
+      z[static_cast<size_t>(r * n + c)] = (c < r) + 2 * (c <= r) + 4 * (c == r) + 8 * (r < c) + 16 * (back <= r) +
+                                          32 * (back != r) + 64 * (c < r * 10000000000 - 70000000000) +
+                                          128 * (r < back);
+    }
+  }
+  const Expr r = axis(0), c = axis(1), back = size(columns()) - c;
+  const Expr far = r * constant_int(10000000000) - constant_int(70000000000);
+  Expr value = constant_int(0, kI32);
+  int32_t bit = 1;
+  for (Expr e : {c < r, c <= r, eq(c, r), r < c, back <= r, ne(back, r), c < far, r < back}) {
+    value = value + cast(e, kI32) * constant_int(bit, kI32);
+    bit *= 2;
+  }
+  Sample s = by_rows(
+      "index_compare", {out("z", kI32)},
+      {make_loop(1, size(columns()), LoopKind::Vector, {}, {make_store(0, r * size(columns()) + c, value)})}, kRows, n);
+  s.buffers = {room<int32_t>(kRows * n)};
+  s.expected = {to_bytes(z)};
+  return s;
+}
+
 /// C[6, n] = A[k, 6] B[k, n] in register tiles of 6 rows by 2 vectors, the panel of B copied to scratch first.
 Sample contraction(int64_t n, bool fused) {
   Numbers numbers(22);
@@ -610,6 +638,7 @@ const std::vector<SampleKind>& sample_kinds() {
       {"scatter_add", scatter_add},
       {"window_max", window_max},
       {"triangle", triangle},
+      {"index_compare", index_compare},
       {"contraction", contraction},
   };
   return kinds;
