@@ -27,7 +27,8 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(thixo_flags INTERFACE
     -fpch-preprocess)  # lets ccache see through the precompiled header
   if(CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-    target_compile_options(thixo_flags INTERFACE -Wno-restrict)  # false alarm on "x" + std::string (GCC bug 105651)
+    target_compile_options(thixo_flags INTERFACE -Wno-restrict    # false alarm on "x" + std::string (GCC bug 105651)
+                           -Wno-array-bounds)  # and on vectors of structs with strings (GCC bug 105329)
   endif()
 endif()
 if(CMAKE_BUILD_TYPE STREQUAL "Debug")
