@@ -19,6 +19,7 @@ constexpr EnvSetting kSettings[] = {
      "seconds after which unused memory goes back to the system; a negative number: never"},
     {Env::Verify, "THIXO_VERIFY", "0", "1: check a recorded graph after every pass"},
     {Env::Compiler, "THIXO_COMPILER", "", "path of libthixo_compiler.so; empty: beside the library"},
+    {Env::Cache, "THIXO_CACHE", "", "folder of compiled kernels, or off; unset: ~/.cache/thixo"},
 };
 
 const EnvSetting& setting(Env id) { return kSettings[static_cast<size_t>(id)]; }

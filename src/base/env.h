@@ -9,7 +9,7 @@
 
 namespace thixo {
 
-enum class Env : uint8_t { NumThreads, MemoryLimit, MemoryIdle, Verify, Compiler };
+enum class Env : uint8_t { NumThreads, MemoryLimit, MemoryIdle, Verify, Compiler, Cache };
 
 struct EnvSetting {
   Env id;
