@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "runtime/fused_kernel.h"
 #include "thixo/generator.h"
 
 namespace thixo {
@@ -39,14 +40,68 @@ struct Executable::Step {
   std::vector<Attr> attrs;
   int rng = -1;           // the attribute that gets a new key at each call
   uint64_t blocks = 0;    // how far it moves the generator
+  Fused* fused = nullptr;
+};
+
+/// A group that became a kernel.
+struct Executable::Fused {
+  codegen::Scheduled plan;
+  KernelFn fn = nullptr;
+  std::vector<int> nodes;
+  std::vector<void*> pointers;
+  std::vector<double> params;
 };
 
 Executable::Executable(Recording recording)
     : graph_(std::move(recording.graph)), bound_(std::move(recording.bound)), before_replay_(std::move(recording.before_replay)) {
   run_passes(graph_);
+  schedule_groups();
   plan_ = plan_memory(graph_);
   place_values();
   build_steps();
+}
+
+/// Turns groups into kernels, all compiled in one object. A group that cannot be a kernel runs node by node.
+void Executable::schedule_groups() {
+  std::vector<Strides> layout(graph_.values.size());
+  std::vector<int> maker(graph_.values.size(), -1);
+  std::vector<bool> needed(graph_.values.size(), false);
+  for (const GraphInput& in : graph_.inputs) layout[static_cast<size_t>(in.value)] = graph_.values[static_cast<size_t>(in.value)].strides;
+  std::vector<std::vector<int>> groups;
+  for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+    const GraphNode& n = graph_.nodes[i];
+    for (ValueId v : n.out) maker[static_cast<size_t>(v)] = n.group;
+    for (ValueId v : n.in) {
+      if (v >= 0 && (n.group < 0 || maker[static_cast<size_t>(v)] != n.group)) needed[static_cast<size_t>(v)] = true;
+    }
+    if (n.op->tier == Tier::View) {
+      Ref<TensorRecord> base = abstract_value(graph_, n.in[0]).record();
+      if (!layout[static_cast<size_t>(n.in[0])].empty()) base->strides = layout[static_cast<size_t>(n.in[0])];
+      const Tensor in(base);
+      layout[static_cast<size_t>(n.out[0])] = n.op->view(Call{n.op, std::span<const Tensor>(&in, 1), n.attrs, n.at}).strides;
+    }
+    if (n.group < 0) continue;
+    groups.resize(std::max(groups.size(), static_cast<size_t>(n.group) + 1));
+    groups[static_cast<size_t>(n.group)].push_back(static_cast<int>(i));
+  }
+  for (ValueId v : graph_.outputs) needed[static_cast<size_t>(v)] = true;
+  for (const GraphUpdate& u : graph_.updates) needed[static_cast<size_t>(u.value)] = true;
+
+  std::vector<Kernel> kernels;
+  int next = 0;
+  for (std::vector<int>& nodes : groups) {
+    auto plan = codegen::schedule(
+        graph_, nodes, [&](ValueId v) { return needed[static_cast<size_t>(v)]; }, [&](ValueId v) { return layout[static_cast<size_t>(v)]; },
+        "fused" + std::to_string(next));
+    for (int i : nodes) graph_.nodes[static_cast<size_t>(i)].group = plan ? next : -1;
+    if (!plan) continue;
+    ++next;
+    kernels.push_back(plan->kernel);
+    fused_.push_back({std::move(*plan), nullptr, nodes, {}, {}});
+  }
+  if (kernels.empty()) return;
+  code_ = codegen::compile_kernels(kernels);
+  for (size_t i = 0; i < fused_.size(); ++i) fused_[i].fn = code_.functions[i];
 }
 
 Executable::~Executable() = default;
@@ -97,9 +152,34 @@ Executable::Step Executable::make_node_step(const GraphNode& n) {
   return s;
 }
 
+Executable::Step Executable::make_fused_step(Fused& f) {
+  Step s;
+  s.fused = &f;
+  f.params.resize(2 * f.plan.params.size());
+  for (ValueId v : f.plan.buffers) {
+    Tensor t = v < 0 ? Tensor() : slot(v);
+    if (v >= 0 && dynamic_[static_cast<size_t>(v)]) s.patch_in.emplace_back(f.pointers.size(), v);
+    f.pointers.push_back(t.defined() ? t.record()->data() : nullptr);
+  }
+  for (size_t p = 0; p < f.plan.params.size(); ++p) {
+    const codegen::ParamSource& from = f.plan.params[p];
+    const GraphNode& n = graph_.nodes[static_cast<size_t>(from.node)];
+    uint64_t bits = 0;
+    store_param(&f.params[2 * p], param_value(*n.op, n.attrs, from.attr, &bits), from.dtype);
+  }
+  return s;
+}
+
 void Executable::build_steps() {
+  int last_group = -1;
   for (const GraphNode& n : graph_.nodes) {
     ValueId v = n.out[0];
+    if (n.group >= 0) {
+      if (n.group != last_group) steps_.push_back(make_fused_step(fused_[static_cast<size_t>(n.group)]));
+      last_group = n.group;
+      continue;
+    }
+    last_group = -1;
     if (n.op->tier == Tier::View) {
       dynamic_[static_cast<size_t>(v)] = dynamic_[static_cast<size_t>(n.in[0])];
       if (!dynamic_[static_cast<size_t>(v)]) {
@@ -127,30 +207,51 @@ void Executable::bind(std::span<const Tensor> args) {
   }
 }
 
+void Executable::run_fused(Step& s) {
+  Fused& f = *s.fused;
+  for (auto [k, v] : s.patch_in) f.pointers[k] = slot(v).record()->data();
+  for (size_t p = 0; p < f.plan.params.size(); ++p) {  // random ops of the group: new keys, drawn once a node
+    const codegen::ParamSource& from = f.plan.params[p];
+    if (!from.attr.ends_with(".key") && !from.attr.ends_with(".counter")) continue;
+    GraphNode& n = graph_.nodes[static_cast<size_t>(from.node)];
+    uint64_t bits = 0;
+    if (std::none_of(f.plan.params.begin(), f.plan.params.begin() + static_cast<std::ptrdiff_t>(p), [&](const auto& q) { return q.node == from.node; })) {
+      auto blocks = static_cast<uint64_t>(numel_of(graph_.values[static_cast<size_t>(n.out[0])].shape).value());
+      for (Attr& a : n.attrs) {
+        if (std::holds_alternative<RngKey>(a)) a = RngKey{default_generator().seed(), default_generator().take(blocks)};
+      }
+    }
+    store_param(&f.params[2 * p], param_value(*n.op, n.attrs, from.attr, &bits), from.dtype);
+  }
+  run_rows(f.plan.kernel, f.fn, f.pointers, nullptr, f.params.data(), f.plan.extent, f.plan.row);
+}
+
+void Executable::run_node(Step& s) {
+  for (auto [k, v] : s.patch_in) s.in[k] = slot(v);
+  for (auto [k, v] : s.patch_out) s.out[k] = slot(v);
+  const GraphNode& n = *s.node;
+  if (n.op->tier == Tier::View) {
+    slot(n.out[0]) = apply_view(n.op, s.in[0], s.attrs);
+    return;
+  }
+  if (n.op->name() == "write") {
+    Tensor target = slot(n.out[0]).defined() ? slot(n.out[0]) : s.in[0];
+    slot(n.out[0]) = target;
+    if (target.record()->data() != s.in[0].record()->data()) assign(target, s.in[0]);
+    for (const ViewStep& step : *std::get<ViewChain>(s.attrs[0])) target = apply_view(step.op, target, step.attrs);
+    assign(target, s.in[1]);
+    return;
+  }
+  if (s.rng >= 0) s.attrs[static_cast<size_t>(s.rng)] = RngKey{default_generator().seed(), default_generator().take(s.blocks)};
+  dispatch_table().eager_into(Call{n.op, s.in, s.attrs, n.at}, s.out);
+}
+
 TensorList Executable::run(std::span<const Tensor> args) {
   std::lock_guard lock(mutex_);
   for (const auto& refresh : before_replay_) refresh();
   Plain plain;
   bind(args);
-  for (Step& s : steps_) {
-    for (auto [k, v] : s.patch_in) s.in[k] = slot(v);
-    for (auto [k, v] : s.patch_out) s.out[k] = slot(v);
-    const GraphNode& n = *s.node;
-    if (n.op->tier == Tier::View) {
-      slot(n.out[0]) = apply_view(n.op, s.in[0], s.attrs);
-      continue;
-    }
-    if (n.op->name() == "write") {
-      Tensor target = slot(n.out[0]).defined() ? slot(n.out[0]) : s.in[0];
-      slot(n.out[0]) = target;
-      if (target.record()->storage.get() != s.in[0].record()->storage.get() || target.storage_offset() != s.in[0].storage_offset()) assign(target, s.in[0]);
-      for (const ViewStep& step : *std::get<ViewChain>(s.attrs[0])) target = apply_view(step.op, target, step.attrs);
-      assign(target, s.in[1]);
-      continue;
-    }
-    if (s.rng >= 0) s.attrs[static_cast<size_t>(s.rng)] = RngKey{default_generator().seed(), default_generator().take(s.blocks)};
-    dispatch_table().eager_into(Call{n.op, s.in, s.attrs, n.at}, s.out);
-  }
+  for (Step& s : steps_) s.fused != nullptr ? run_fused(s) : run_node(s);
   for (const GraphUpdate& u : plan_.copies) assign(slot(u.input), slot(u.value));
   TensorList out;
   for (ValueId v : graph_.outputs) out.push_back(slot(v));
@@ -158,6 +259,7 @@ TensorList Executable::run(std::span<const Tensor> args) {
     if (dynamic_[i]) slots_[i] = Tensor();  // results belong to the caller, arguments are not kept
   }
   for (Step& s : steps_) {
+    if (s.fused != nullptr) continue;
     for (auto [k, v] : s.patch_in) s.in[k] = Tensor();
     for (auto [k, v] : s.patch_out) s.out[k] = Tensor();
   }
@@ -166,8 +268,15 @@ TensorList Executable::run(std::span<const Tensor> args) {
 
 std::string Executable::explain() const {
   std::string s = graph_.str();
-  s += "steps: " + std::to_string(steps_.size()) + ", arena: " + std::to_string(plan_.arena_bytes) + " bytes\n";
-  return s;
+  for (size_t i = 0; i < fused_.size(); ++i) {
+    const Fused& f = fused_[i];
+    s += "kernel @" + std::to_string(i) + ": " + std::to_string(f.nodes.size()) + " ops over " + f.plan.extent.str() +
+         (f.plan.kernel.vector_par ? " elements" : " rows of " + f.plan.row.str()) + "\n ";
+    for (int n : f.nodes) s += " " + graph_.nodes[static_cast<size_t>(n)].op->name();
+    s += "\n";
+  }
+  s += std::to_string(steps_.size()) + " steps, arena " + std::to_string(plan_.arena_bytes) + " bytes";
+  return s + (fused_.empty() ? "\n" : code_.from_disk ? ", kernels from the disk cache\n" : ", kernels compiled\n");
 }
 
 }  // namespace thixo

@@ -4,6 +4,8 @@
 
 #include <mutex>
 
+#include "codegen/kernel_cache.h"
+#include "codegen/schedule.h"
 #include "transform/passes/passes.h"
 #include "transform/record.h"
 
@@ -22,9 +24,14 @@ class Executable final : public Object {
 
  private:
   struct Step;
+  struct Fused;
+  void schedule_groups();
   void place_values();
   void build_steps();
   Step make_node_step(const GraphNode& n);
+  Step make_fused_step(Fused& f);
+  void run_node(Step& s);
+  void run_fused(Step& s);
   void bind(std::span<const Tensor> args);
   Tensor& slot(ValueId v) { return slots_[static_cast<size_t>(v)]; }
 
@@ -35,6 +42,8 @@ class Executable final : public Object {
   Tensor arena_;
   std::vector<Tensor> slots_;   // per value: the tensor that holds it now
   std::vector<bool> dynamic_;   // per value: its slot changes from call to call
+  std::vector<Fused> fused_;    // by group number
+  codegen::CompiledKernels code_;
   std::vector<Step> steps_;
   std::mutex mutex_;
 };

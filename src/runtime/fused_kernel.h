@@ -1,0 +1,19 @@
+// Running a scheduled kernel: rows cut into tiles by their number and length alone, scratch from the thread that
+// runs the tile.
+#pragma once
+
+#include "codegen/schedule.h"
+
+namespace thixo {
+
+/// Param values as KernelArgs has them: two doubles each.
+void store_param(double* to, const Scalar& value, DType t);
+/// The value that an attribute (or "rng.key", "rng.counter") of a node has as a Param.
+Scalar param_value(const OpDef& op, std::span<const Attr> attrs, const std::string& name, uint64_t* bits);
+
+/// Runs a kernel whose sizes are known. `pointers`: one per kernel buffer, null for Scratch; `ints`: the symbolic
+/// sizes of the kernel; extent and row as in codegen::Scheduled.
+void run_rows(const Kernel& kernel, KernelFn fn, std::span<void* const> pointers, const int64_t* ints, const double* params, int64_t extent,
+              int64_t row);
+
+}  // namespace thixo
