@@ -83,15 +83,17 @@ struct Planner {
   bool in_place_safe(int n, ValueId s) {
     const GraphNode& node = g.nodes[static_cast<size_t>(n)];
     if (node.op->name() == "write") return node.in[0] == s || root(node.in[0]) != s;
-    bool reads = false;
     for (size_t i = 0; i < g.nodes.size(); ++i) {
       if (unit[i] != unit[static_cast<size_t>(n)]) continue;
+      bool alone = g.nodes[i].group < 0;
+      bool reads = false, aside = false;  // at the same element; through a view
       for (ValueId v : g.nodes[i].in) {
         if (v < 0 || root(v) != s) continue;
         reads = true;
-        if (v != s || g.nodes[i].op->tier != Tier::Pointwise) return false;
+        aside |= v != s;
       }
-      if (reads && g.nodes[i].op->tier != Tier::Pointwise) return false;
+      // A kernel of several passes may read the old value after the new one is written.
+      if (aside || (g.nodes[i].op->tier != Tier::Pointwise && (reads || !alone))) return false;
     }
     return true;
   }
