@@ -3,7 +3,7 @@
 namespace thixo::codegen {
 namespace {
 
-Kernel tile_kernel(DType t, TileShape shape, bool add) {
+Kernel tile_kernel(DType t, TileShape shape, bool add, bool fused) {
   Kernel k;
   k.buffers = {{"a", t, BufferKind::In, {}}, {"b", t, BufferKind::In, {}}, {"c", t, add ? BufferKind::InOut : BufferKind::Out, {}}};
   k.sizes = {Dim::named("k"), Dim::named("ldc")};
@@ -21,7 +21,7 @@ Kernel tile_kernel(DType t, TileShape shape, bool add) {
     Expr a = load(0, t, (panel * depth + axis(step)) * constant_int(shape.mr) + i);
     Expr b = load(1, t, axis(step) * constant_int(shape.nr) + j * constant_int(kLanes) + axis(lane));
     Expr c = acc_at(tile, t, {i, j});
-    return make_assign(tile, is_float(t) ? fma(a, b, c) : c + a * b, {i, j});
+    return make_assign(tile, fused ? fma(a, b, c) : c + a * b, {i, j});
   });
   Stmt results = over_tile([&](Expr i, Expr j) {
     Expr at = (panel * constant_int(shape.mr) + i) * ldc + j * constant_int(kLanes) + axis(lane);
@@ -42,8 +42,11 @@ void add_gemm_kernels(PackSink& sink) {
     sink.group("gemm." + type);
     for (TileShape s : kTileShapes) {
       const std::string key = "gemm." + type + "." + std::to_string(s.mr) + "x" + std::to_string(s.nr);
-      sink.add(key + ".set", tile_kernel(t, s, false));
-      sink.add(key + ".add", tile_kernel(t, s, true));
+      sink.add(key + ".set", tile_kernel(t, s, false, is_float(t)));
+      sink.add(key + ".add", tile_kernel(t, s, true, is_float(t)));
+      if (!is_float(t)) continue;
+      sink.add(key + ".det.set", tile_kernel(t, s, false, false));
+      sink.add(key + ".det.add", tile_kernel(t, s, true, false));
     }
   }
 }

@@ -1,10 +1,10 @@
 // The register tiles of contractions: C[mr, nr] of packed panels, the leaves under src/backend/cpu/gemm.cpp.
 //
-//   gemm.<type>.<mr>x<nr>.set|add     type: f32 f64 i32 i64
+//   gemm.<type>.<mr>x<nr>[.det].set|add     type: f32 f64 i32 i64
 //
 // Parallel axis p: panels of mr rows. Buffers: a, panels [p][k][mr]; b, one panel [k][nr]; c. ints: k, ldc.
-// set stores the products' sums, add adds them to c. Every sum is one chain of fma over k (multiply and add where a
-// target or mode has no fma), so the bits do not depend on the tile's shape: an instruction set takes the shape that
+// set stores the products' sums, add adds them to c. Every sum is one chain of fma over k (det: of multiply and
+// add, the same on every target), so the bits do not depend on the tile's shape: an instruction set takes the shape that
 // fills its registers.
 #pragma once
 
@@ -16,7 +16,7 @@ struct TileShape {
   int mr, nr;
 };
 /// The shapes in the pack; which one a processor uses is the backend's choice.
-inline constexpr TileShape kTileShapes[] = {{3, 16}, {6, 16}, {12, 16}, {12, 32}};
+inline constexpr TileShape kTileShapes[] = {{2, 16}, {6, 16}, {12, 16}, {12, 32}};
 
 void add_gemm_kernels(PackSink& sink);
 

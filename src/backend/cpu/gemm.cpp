@@ -51,12 +51,13 @@ class Product {
  private:
   void pack(bool parallel, int64_t k0, int64_t k1);
   void tile(int64_t index, int64_t k0, int64_t k1);
-  void start_block(void* to, int64_t ld, int64_t row, int64_t rows, int64_t column, int64_t columns);
+  void start_block(void* to, int64_t ld, int64_t rows, int64_t column, int64_t columns);
 
   const Gemm& g_;
   bool complex_;
   DType type_;
   size_t item_;
+  int64_t block_;
   const RegisterTile& reg_;
   int64_t m_, n_, k_;  // of the real product
   bool direct_;        // C is of the tile's type, its columns consecutive
@@ -66,11 +67,10 @@ class Product {
   Array<char> a_, b_;
 };
 
-int64_t packed_depth(const Gemm& g, const RegisterTile& t, int64_t m, int64_t n, int64_t k, size_t item, bool direct) {
+int64_t packed_depth(const RegisterTile& t, int64_t m, int64_t n, int64_t k, int64_t block, size_t item, bool direct) {
   if (!direct) return k;  // C's sums live in a tile's own memory until they are complete
   const int64_t a_step = (round_up(m, t.mr) + round_up(n, t.nr)) * static_cast<int64_t>(item);
-  (void)g;
-  return std::min(k, std::max(kGemmBlock, kPackedBytes / a_step / kGemmBlock * kGemmBlock));
+  return std::min(k, std::max(block, kPackedBytes / a_step / block * block));
 }
 
 Product::Product(const Gemm& g)
@@ -78,12 +78,13 @@ Product::Product(const Gemm& g)
       complex_(is_complex(g.dtype)),
       type_(gemm_type(g.dtype)),
       item_(item_size(type_)),
+      block_(gemm_block(type_)),
       reg_(register_tile(type_)),
       m_(g.m),
       n_(complex_ ? 2 * g.n : g.n),
       k_(complex_ ? 2 * g.k : g.k),
-      direct_(g.c.column_stride == 1 && (complex_ || item_size(g.dtype) == item_)),
-      depth_(packed_depth(g, reg_, m_, n_, k_, item_, direct_)),
+      direct_(g.c.column_stride == 1 && (complex_ || g.wide || item_size(g.dtype) == item_)),
+      depth_(packed_depth(reg_, m_, n_, k_, block_, item_, direct_)),
       cut_(m_, n_, k_, reg_),
       a_rows_(m_),
       a_columns_(k_),
@@ -98,17 +99,17 @@ Product::Product(const Gemm& g)
   for (int64_t i = 0; i < g.n; ++i) b_columns_[i] = i * g.b.column_stride;
 }
 
-/// Packs k0..k1 of both operands, block of kGemmBlock after block, each block panel after panel.
+/// Packs k0..k1 of both operands, block after block, each block panel after panel.
 void Product::pack(bool parallel, int64_t k0, int64_t k1) {
-  const int64_t blocks = ceil_div(k1 - k0, kGemmBlock);
+  const int64_t blocks = ceil_div(k1 - k0, block_);
   const int64_t a_panels = ceil_div(m_, reg_.mr), b_panels = ceil_div(n_, reg_.nr);
   // A task packs a few panels of one operand in one block.
   const int64_t a_some = std::max<int64_t>(1, 96 / reg_.mr), b_some = std::max<int64_t>(1, 96 / reg_.nr);
   const int64_t a_tasks = ceil_div(a_panels, a_some), b_tasks = ceil_div(b_panels, b_some);
   run_tiles(parallel, blocks * (a_tasks + b_tasks), [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task) {
-      const int64_t block = task / (a_tasks + b_tasks), rest = task % (a_tasks + b_tasks);
-      const int64_t k = k0 + block * kGemmBlock, depth = std::min(kGemmBlock, k1 - k);
+      const int64_t at = task / (a_tasks + b_tasks), rest = task % (a_tasks + b_tasks);
+      const int64_t k = k0 + at * block_, depth = std::min(block_, k1 - k);
       if (rest < a_tasks) {
         const int64_t first = rest * a_some * reg_.mr;
         PackJob job{g_.a.data, g_.dtype, a_rows_.get() + first, std::min(a_some * reg_.mr, m_ - first), a_columns_.get() + k, depth, reg_.mr};
@@ -128,16 +129,8 @@ void Product::pack(bool parallel, int64_t k0, int64_t k1) {
   });
 }
 
-template <class D, class B>
-void fill_bias(D* to, int64_t ld, int64_t rows, int64_t columns, const B* bias, int64_t stride) {
-  for (int64_t i = 0; i < rows; ++i) {
-    for (int64_t j = 0; j < columns; ++j) to[i * ld + j] = static_cast<D>(bias[j * stride]);
-  }
-}
-
 /// Zeros, or the bias, before the first block is added.
-void Product::start_block(void* to, int64_t ld, int64_t row, int64_t rows, int64_t column, int64_t columns) {
-  (void)row;
+void Product::start_block(void* to, int64_t ld, int64_t rows, int64_t column, int64_t columns) {
   if (g_.bias == nullptr) {
     for (int64_t i = 0; i < rows; ++i) {
       std::memset(static_cast<char*>(to) + static_cast<size_t>(i * ld) * item_, 0, static_cast<size_t>(columns) * item_);
@@ -170,20 +163,22 @@ void Product::tile(int64_t index, int64_t k0, int64_t k1) {
   }
   bool add = k0 > 0 || g_.accumulate;
   if (!add && (g_.bias != nullptr || k_ == 0)) {
-    start_block(c, ldc, row, rows, column, columns);
+    start_block(c, ldc, rows, column, columns);
     add = true;
   }
-  for (int64_t k = k0; k < k1; k += kGemmBlock, add = true) {
-    const int64_t depth = std::min(kGemmBlock, k1 - k);
+  for (int64_t k = k0; k < k1; k += block_, add = true) {
+    const int64_t depth = std::min(block_, k1 - k);
     const char* a = a_.get() + ((k - k0) * a_panels * reg_.mr + row * depth) * item;
     const char* b = b_.get() + ((k - k0) * b_panels * reg_.nr + column * depth) * item;
     multiply_panels(type_, a, b, rows, columns, depth, add, c, ldc);
   }
   if (direct_) return;
   const int64_t parts = complex_ ? 2 : 1;
-  Matrix to = g_.c;
-  to.data = static_cast<char*>(to.data) + (row * to.row_stride + column / parts * to.column_stride) * static_cast<int64_t>(item_size(g_.dtype));
-  store_block(g_.dtype, c, ldc / parts, rows, columns / parts, to);
+  const DType to = g_.wide ? type_ : g_.dtype;
+  Array<int64_t> columns_at(columns / parts);
+  for (int64_t j = 0; j < columns / parts; ++j) columns_at[j] = (column / parts + j) * g_.c.column_stride;
+  store_block(to, c, ldc / parts, rows, columns / parts, static_cast<char*>(g_.c.data) + row * g_.c.row_stride * static_cast<int64_t>(item_size(to)),
+              g_.c.row_stride, columns_at.get());
 }
 
 void Product::run(bool parallel) {
@@ -203,27 +198,6 @@ void Product::run(bool parallel) {
 void gemm(const Gemm& g) {
   if (g.m == 0 || g.n == 0) return;
   Product(g).run(g.m * g.n * g.k > kSerialWork);
-}
-
-void gemm_batch(const Gemm& g, int64_t count, const BatchOffsets* offsets) {
-  const int64_t work = g.m * g.n * g.k;
-  auto one = [&](int64_t i) {
-    Gemm part = g;
-    const auto item = static_cast<int64_t>(item_size(g.dtype));
-    part.a.data = static_cast<char*>(g.a.data) + offsets[i].a * item;
-    part.b.data = static_cast<char*>(g.b.data) + offsets[i].b * item;
-    part.c.data = static_cast<char*>(g.c.data) + offsets[i].c * item;
-    gemm(part);
-  };
-  if (count < 8 && work > kSerialWork * 16) {
-    for (int64_t i = 0; i < count; ++i) one(i);
-    return;
-  }
-  // Inside the loop each product runs on its thread alone. A task is at least kSerialWork.
-  const int64_t some = std::max<int64_t>(1, kSerialWork / std::max<int64_t>(1, work));
-  parallel_for(ceil_div(count, some), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin * some; i < std::min(count, end * some); ++i) one(i);
-  });
 }
 
 }  // namespace thixo::cpu

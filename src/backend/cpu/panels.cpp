@@ -61,6 +61,22 @@ int64_t pack_runs(const T* data, const Run* runs, int run_count, const int64_t* 
   return n > 0 ? n - 1 : 0;
 }
 
+/// The inner offsets as runs of neighbours, when they are long enough to be worth it (count 0 otherwise).
+struct Steps {
+  static constexpr int64_t kMax = 64;
+  int64_t count = 0, start[kMax];
+  Steps(const int64_t* inner, int64_t n) {
+    for (int64_t k = 0; k < n; ++k) {
+      if (k > 0 && inner[k] == inner[k - 1] + 1) continue;
+      if (count == kMax || count * 4 > n) {
+        count = 0;
+        return;
+      }
+      start[count++] = k;
+    }
+  }
+};
+
 using Float4 [[gnu::vector_size(16)]] = float;
 
 /// Four rows, consecutive in k, into columns i..i+3 of a panel of width W. Returns how many steps were done.
@@ -93,25 +109,25 @@ void gather(const S* data, const int64_t* outer, int count, const int64_t* inner
 }
 
 template <class S, class D, int W>
-void pack_transposed(const S* data, const int64_t* outer, const int64_t* inner, int64_t n, D* to) {
+void pack_transposed(const S* data, const int64_t* outer, int64_t n, D* to) {
   int i = 0;
   if constexpr (std::is_same_v<S, float> && W >= 4) {
     for (; i + 4 <= W; i += 4) {
       const float* rows[4];
-      for (int r = 0; r < 4; ++r) rows[r] = data + outer[i + r] + inner[0];
+      for (int r = 0; r < 4; ++r) rows[r] = data + outer[i + r];
       for (int64_t k = transpose4<W>(rows, n, to + i); k < n; ++k) {
         for (int r = 0; r < 4; ++r) to[k * W + i + r] = rows[r][k];
       }
     }
   }
   for (; i < W; ++i) {
-    const S* from = data + outer[i] + inner[0];
+    const S* from = data + outer[i];
     for (int64_t k = 0; k < n; ++k) to[k * W + i] = widen<D>(from[k]);
   }
 }
 
 template <class S, class D, int W>
-void pack_panel(const S* data, const int64_t* outer, int count, const int64_t* inner, int64_t n, bool inner_consecutive, bool slack, D* to) {
+void pack_panel(const S* data, const int64_t* outer, int count, const int64_t* inner, int64_t n, const Steps& steps, bool slack, D* to) {
   if (count == W && consecutive(outer, W)) {
     for (int64_t k = 0; k < n; ++k, to += W) {
       const S* from = data + outer[0] + inner[k];
@@ -123,7 +139,13 @@ void pack_panel(const S* data, const int64_t* outer, int count, const int64_t* i
     }
     return;
   }
-  if (count == W && inner_consecutive) return pack_transposed<S, D, W>(data, outer, inner, n, to);
+  if (count == W && steps.count != 0) {
+    for (int64_t r = 0; r < steps.count; ++r) {
+      const int64_t from = steps.start[r], until = r + 1 < steps.count ? steps.start[r + 1] : n;
+      pack_transposed<S, D, W>(data + inner[from], outer, until - from, to + from * W);
+    }
+    return;
+  }
   if constexpr (std::is_same_v<S, D>) {
     Run runs[kMaxRuns];
     const int run_count = slack ? find_runs(outer, count, runs) : 0;
@@ -140,10 +162,10 @@ void pack_panel(const S* data, const int64_t* outer, int count, const int64_t* i
 template <class S, class D, int W>
 void pack_width(const PackJob& j, D* to) {
   const auto* data = static_cast<const S*>(j.data);
-  const bool inner_consecutive = consecutive(j.inner, j.inner_count);
+  const Steps steps(j.inner, j.inner_count);
   for (int64_t o = 0; o < j.outer_count; o += W, to += W * j.inner_count) {
     const int count = static_cast<int>(j.outer_count - o < W ? j.outer_count - o : W);
-    pack_panel<S, D, W>(data, j.outer + o, count, j.inner, j.inner_count, inner_consecutive, j.slack, to);
+    pack_panel<S, D, W>(data, j.outer + o, count, j.inner, j.inner_count, steps, j.slack, to);
   }
 }
 
@@ -151,7 +173,7 @@ template <class S, class D>
 void pack_typed(const PackJob& j, void* to) {
   if (j.inner_count == 0) return;
   switch (j.width) {
-    case 3: return pack_width<S, D, 3>(j, static_cast<D*>(to));
+    case 2: return pack_width<S, D, 2>(j, static_cast<D*>(to));
     case 6: return pack_width<S, D, 6>(j, static_cast<D*>(to));
     case 12: return pack_width<S, D, 12>(j, static_cast<D*>(to));
     case 16: return pack_width<S, D, 16>(j, static_cast<D*>(to));

@@ -3,10 +3,10 @@
 #include <array>
 #include <complex>
 #include <cstring>
-#include <mutex>
 #include <string>
 
 #include "backend/cpu/gemm.h"
+#include "base/deterministic.h"
 #include "base/half.h"
 #include "codegen/pack.h"
 #include "thixo/error.h"
@@ -17,18 +17,19 @@ namespace {
 constexpr DType kTypes[] = {DType::F32, DType::F64, DType::I32, DType::I64};
 size_t type_index(DType t) { return t == DType::F32 ? 0 : t == DType::F64 ? 1 : t == DType::I32 ? 2 : 3; }
 
-/// The shape that fills the registers: 16 of 512 bits take 24 accumulators and their operands, 16 of 256 bits 12.
-RegisterTile find_tile(DType t) {
+/// The shape that fills the registers: with 512 bits 24 accumulators and their operands, with 256 bits 12 (8 where one
+/// of 16 lanes takes four registers: a ninth would be spilled).
+RegisterTile find_tile(DType t, bool deterministic) {
   const codegen::PackTable* pack = codegen::active_pack();
   const std::string isa = pack == nullptr ? "" : pack->isa;
   const bool narrow = item_size(t) == 4;
-  RegisterTile r;
+  RegisterTile r{2, 16};
   if (isa == "avx512") {
     r = narrow ? RegisterTile{12, 32} : RegisterTile{12, 16};
-  } else {
-    r = narrow && isa != "x86-64-v2" ? RegisterTile{6, 16} : RegisterTile{3, 16};
+  } else if (narrow && isa != "x86-64-v2") {
+    r = {6, 16};
   }
-  const std::string key = "gemm." + std::string(dtype_short_name(t)) + "." + std::to_string(r.mr) + "x" + std::to_string(r.nr);
+  const std::string key = "gemm." + std::string(dtype_short_name(t)) + "." + std::to_string(r.mr) + "x" + std::to_string(r.nr) + (deterministic && is_float(t) ? ".det" : "");
   r.set = codegen::find_kernel(key + ".set");
   r.add = codegen::find_kernel(key + ".add");
   return r;
@@ -88,28 +89,36 @@ class Sweep {
   bool add_;
 };
 
+struct Block {
+  const void* from;
+  int64_t ld, rows, columns;
+  void* to;
+  int64_t row_stride;
+  const int64_t* columns_at;
+};
+
 template <class S, class D, class F>
-void store_as(const void* block, int64_t ld, int64_t rows, int64_t columns, const Matrix& c, F convert) {
-  const auto* from = static_cast<const S*>(block);
-  auto* to = static_cast<D*>(c.data);
-  for (int64_t i = 0; i < rows; ++i) {
-    for (int64_t j = 0; j < columns; ++j) to[i * c.row_stride + j * c.column_stride] = convert(from[i * ld + j]);
+void store_as(const Block& b, F convert) {
+  for (int64_t i = 0; i < b.rows; ++i) {
+    const S* from = static_cast<const S*>(b.from) + i * b.ld;
+    D* to = static_cast<D*>(b.to) + i * b.row_stride;
+    for (int64_t j = 0; j < b.columns; ++j) to[b.columns_at[j]] = convert(from[j]);
   }
 }
 template <class S, class D>
-void store_cast(const void* block, int64_t ld, int64_t rows, int64_t columns, const Matrix& c) {
-  store_as<S, D>(block, ld, rows, columns, c, [](S v) { return static_cast<D>(v); });
+void store_cast(const Block& b) {
+  store_as<S, D>(b, [](S v) { return static_cast<D>(v); });
 }
 
 }  // namespace
 
 const RegisterTile& register_tile(DType t) {
-  static const std::array<RegisterTile, 4> tiles = [] {
-    std::array<RegisterTile, 4> all;
-    for (size_t i = 0; i < 4; ++i) all[i] = find_tile(kTypes[i]);
+  static const std::array<RegisterTile, 8> tiles = [] {
+    std::array<RegisterTile, 8> all;
+    for (size_t i = 0; i < 8; ++i) all[i] = find_tile(kTypes[i % 4], i >= 4);
     return all;
   }();
-  const RegisterTile& r = tiles[type_index(t)];
+  const RegisterTile& r = tiles[type_index(t) + (detail::deterministic() ? 4 : 0)];
   if (r.set == nullptr || r.add == nullptr) {
     throw NotImplementedError("contractions of " + std::string(dtype_name(t)) + ": this build holds no kernels for this processor").fix("build with THIXO_ISAS naming its instruction set");
   }
@@ -130,23 +139,24 @@ void multiply_panels(DType t, const void* a, const void* b, int64_t rows, int64_
   }
 }
 
-void store_block(DType dtype, const void* block, int64_t ld, int64_t rows, int64_t columns, const Matrix& c) {
+void store_block(DType dtype, const void* block, int64_t ld, int64_t rows, int64_t columns, void* to, int64_t row_stride, const int64_t* columns_at) {
+  const Block b{block, ld, rows, columns, to, row_stride, columns_at};
   switch (dtype) {
-    case DType::F64: return store_cast<double, double>(block, ld, rows, columns, c);
-    case DType::F32: return store_cast<float, float>(block, ld, rows, columns, c);
-    case DType::F16: return store_as<float, uint16_t>(block, ld, rows, columns, c, f32_to_f16);
-    case DType::BF16: return store_as<float, uint16_t>(block, ld, rows, columns, c, f32_to_bf16);
+    case DType::F64: return store_cast<double, double>(b);
+    case DType::F32: return store_cast<float, float>(b);
+    case DType::F16: return store_as<float, uint16_t>(b, f32_to_f16);
+    case DType::BF16: return store_as<float, uint16_t>(b, f32_to_bf16);
     case DType::I64:
-    case DType::U64: return store_cast<int64_t, int64_t>(block, ld, rows, columns, c);
+    case DType::U64: return store_cast<int64_t, int64_t>(b);
     case DType::I32:
-    case DType::U32: return store_cast<int32_t, int32_t>(block, ld, rows, columns, c);
+    case DType::U32: return store_cast<int32_t, int32_t>(b);
     case DType::I16:
-    case DType::U16: return store_cast<int32_t, int16_t>(block, ld, rows, columns, c);
+    case DType::U16: return store_cast<int32_t, int16_t>(b);
     case DType::I8:
     case DType::U8:
-    case DType::Bool: return store_cast<int32_t, int8_t>(block, ld, rows, columns, c);
-    case DType::C64: return store_cast<std::complex<float>, std::complex<float>>(block, ld, rows, columns, c);
-    case DType::C128: return store_cast<std::complex<double>, std::complex<double>>(block, ld, rows, columns, c);
+    case DType::Bool: return store_cast<int32_t, int8_t>(b);
+    case DType::C64: return store_cast<std::complex<float>, std::complex<float>>(b);
+    case DType::C128: return store_cast<std::complex<double>, std::complex<double>>(b);
   }
 }
 

@@ -13,7 +13,7 @@ std::vector<Expr> image_at(const Conv2d& v, Expr n, Expr c, Expr y, Expr x) {
 
 /// Where output position o looks through tap k: o * stride - pad + k * dilation, and whether that is inside.
 Expr looked_at(const Conv2d& v, int dim, Expr o, Expr k) { return o * size(v.stride[dim]) - size(v.pad[dim]) + k * size(v.dilation[dim]); }
-Expr inside(Expr i, Dim extent) { return i >= constant_int(0) && i < size(extent); }
+Expr inside(Expr i, Dim extent) { return (i >= constant_int(0)) & (i < size(extent)); }
 
 void conv2d_nest(NestCtx& c) {
   const Conv2d v = conv2d_of(c);
@@ -21,7 +21,7 @@ void conv2d_nest(NestCtx& c) {
   Expr n = v.batched ? c.out_axis(0) : constant_int(0), o = c.out_axis(lead), y = c.out_axis(lead + 1), x = c.out_axis(lead + 2);
   Expr i = c.reduce_axis(v.c / v.groups), ky = c.reduce_axis(v.kh), kx = c.reduce_axis(v.kw);
   Expr group = floor_div(o, size(v.o / v.groups)), iy = looked_at(v, 0, y, ky), ix = looked_at(v, 1, x, kx);
-  Expr value = c.load_if(inside(iy, v.h) && inside(ix, v.w), 0, image_at(v, n, group * size(v.c / v.groups) + i, iy, ix), constant(0.0, c.dtype(0)));
+  Expr value = c.load_if(inside(iy, v.h) & inside(ix, v.w), 0, image_at(v, n, group * size(v.c / v.groups) + i, iy, ix), constant(0.0, c.dtype(0)));
   c.combine = Combine::Sum;
   c.values = {widened(value) * widened(c.load(1, {o, i, ky, kx}))};
   if (c.has(2)) {
@@ -39,7 +39,7 @@ void conv2d_input_grad_nest(NestCtx& c) {
   // Output row y saw input row iy through tap ky when iy + pad - ky * dilation is y * stride.
   Expr ty = iy + size(v.pad[0]) - ky * size(v.dilation[0]), tx = ix + size(v.pad[1]) - kx * size(v.dilation[1]);
   Expr y = floor_div(ty, size(v.stride[0])), x = floor_div(tx, size(v.stride[1]));
-  Expr hit = inside(y, v.oh) && inside(x, v.ow) && eq(y * size(v.stride[0]), ty) && eq(x * size(v.stride[1]), tx);
+  Expr hit = inside(y, v.oh) & inside(x, v.ow) & eq(y * size(v.stride[0]), ty) & eq(x * size(v.stride[1]), tx);
   Expr g = c.load_if(hit, 0, image_at(v, n, oc, y, x), constant(0.0, c.dtype(0)));
   c.combine = Combine::Sum;
   c.values = {widened(g) * widened(c.load(1, {oc, mod(ch, per), ky, kx}))};
@@ -50,7 +50,7 @@ void conv2d_weight_grad_nest(NestCtx& c) {
   Expr o = c.out_axis(0), i = c.out_axis(1), ky = c.out_axis(2), kx = c.out_axis(3);
   Expr n = v.batched ? c.reduce_axis(v.n) : constant_int(0), y = c.reduce_axis(v.oh), x = c.reduce_axis(v.ow);
   Expr group = floor_div(o, size(v.o / v.groups)), iy = looked_at(v, 0, y, ky), ix = looked_at(v, 1, x, kx);
-  Expr value = c.load_if(inside(iy, v.h) && inside(ix, v.w), 1, image_at(v, n, group * size(v.c / v.groups) + i, iy, ix), constant(0.0, c.dtype(1)));
+  Expr value = c.load_if(inside(iy, v.h) & inside(ix, v.w), 1, image_at(v, n, group * size(v.c / v.groups) + i, iy, ix), constant(0.0, c.dtype(1)));
   c.combine = Combine::Sum;
   c.values = {widened(c.load(0, image_at(v, n, o, y, x))) * widened(value)};
 }

@@ -1,0 +1,22 @@
+// How results are computed: the deterministic mode, and what this build computes with.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "thixo/export.h"
+
+namespace thixo {
+
+/// Results never depend on the number of threads. With this on they are also the same bits on every processor
+/// (contractions come from the code generator alone, a fused multiply-add is a multiply and an add), at a cost.
+THIXO_API void use_deterministic_algorithms(bool on);
+THIXO_API bool are_deterministic_algorithms_enabled();
+
+/// One thing that this build computes with: {"cpu kernels", "avx2"}, {"oneDNN", "2.6.0, avx2"}.
+struct BackendInfo {
+  std::string name, detail;
+};
+THIXO_API std::vector<BackendInfo> backends();
+
+}  // namespace thixo
