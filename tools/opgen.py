@@ -147,6 +147,8 @@ def argument_type(p):
     if p.operand:
         return "const TensorList&" if p.listed else "const Tensor&" if p.optional else "const TensorArg&"
     t = cpp_type(p)
+    if "|" in p.kind and not p.optional:
+        return "Choice"
     return f"const {t}&" if t in ("Shape", "IntList", "std::string", "Scalar") or "optional<" in t else t
 
 
@@ -192,6 +194,8 @@ def attr_value(p):
         return f"{v}.empty() ? Attr() : {wrap.format(v)}"
     if p.optional:
         return f"{v} ? {wrap.format('*' + v)} : Attr()"
+    if k == "enum" and not p.keyword:
+        return f"Attr({v}.str())"
     return wrap.format(v)
 
 

@@ -7,11 +7,13 @@
 #pragma once
 
 #include <complex>
+#include <concepts>
 #include <functional>
 #include <optional>
 #include <source_location>
 #include <span>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -37,6 +39,18 @@ class IntList : public SmallVec<int64_t, kMaxRank> {
   IntList(T v) { push_back(static_cast<int64_t>(v)); }  // NOLINT
   IntList(std::initializer_list<int64_t> v) : SmallVec(v) {}
   IntList(std::span<const int64_t> v) : SmallVec(v) {}  // NOLINT
+};
+
+/// The name of a choice, as in padding = "same". No number is taken for a name: a literal 0 is no null pointer here.
+class Choice {
+ public:
+  template <class T>
+    requires std::convertible_to<const T&, std::string_view>
+  Choice(const T& name) : name_(name) {}  // NOLINT
+  std::string str() const { return std::string(name_); }
+
+ private:
+  std::string_view name_;
 };
 
 /// start:stop:step of an index; std::nullopt stands for an absent bound.

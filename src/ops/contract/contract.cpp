@@ -37,17 +37,6 @@ void require_same_dtype(const Infer& c, int a, int b) {
       .fix("convert one of them: " + nb + ".to(" + ta + ")");
 }
 
-Tensor to_front(const Tensor& t, int from) {
-  if (from == 0) return t;
-  Shape order{from};
-  for (int d = 0; d < t.dim(); ++d) {
-    if (d != from) order.push_back(d);
-  }
-  IntList dims;
-  for (Dim d : order) dims.push_back(d.value());
-  return t.permute(dims);
-}
-
 Expr widened(Expr v) { return cast(v, compute_type(v.dtype())); }
 
 }  // namespace thixo::ops

@@ -14,8 +14,6 @@ Tensor sum_to(const Tensor& t, const Shape& shape);
 Tensor fold_rows(const Tensor& t);
 /// Throws DTypeError unless operands a and b have one dtype.
 void require_same_dtype(const Infer& c, int a, int b);
-/// `t` with dim `from` brought to the front.
-Tensor to_front(const Tensor& t, int from);
 /// For nests: the value of an operand in the type that sums are made in.
 Expr widened(Expr v);
 

@@ -1,4 +1,5 @@
 // The affine map of a dense layer; its weight is stored as PyTorch stores it, one row an output.
+#include "ops/batching.h"
 #include "ops/contract/contract.h"
 
 namespace thixo::ops {
@@ -56,18 +57,18 @@ Values linear_grad(GradCtx& c) {
 
 BatchResult linear_batch(const BatchArgs& b) {
   if (b.batch_dim[1] < 0 && (!b.call.has(2) || b.batch_dim[2] < 0)) {
-    return {{linear(to_front(b.call.in[0], b.batch_dim[0]), b.call.in[1], b.call.in[2])}, {0}};
+    return {{linear(batch_first(b, 0), b.call.in[1], b.call.in[2])}, {0}};
   }
   // Every example has its own weights: a product of matrices an example.
-  Tensor w = b.batch_dim[1] >= 0 ? to_front(b.call.in[1], b.batch_dim[1]) : b.call.in[1].unsqueeze(0);
-  Tensor x = b.batch_dim[0] >= 0 ? to_front(b.call.in[0], b.batch_dim[0]) : b.call.in[0].unsqueeze(0);
+  Tensor w = b.batch_dim[1] >= 0 ? batch_first(b, 1) : b.call.in[1].unsqueeze(0);
+  Tensor x = b.batch_dim[0] >= 0 ? batch_first(b, 0) : b.call.in[0].unsqueeze(0);
   const bool vector = x.dim() == 2;
   if (vector) x = x.unsqueeze(1);
   const int64_t lead = x.dim() - 3;
   for (int64_t d = 0; d < lead; ++d) w = w.unsqueeze(1);
   Tensor out = matmul(x, w.transpose(-2, -1));
   if (b.call.has(2)) {
-    Tensor bias = b.batch_dim[2] >= 0 ? to_front(b.call.in[2], b.batch_dim[2]) : b.call.in[2].unsqueeze(0);
+    Tensor bias = b.batch_dim[2] >= 0 ? batch_first(b, 2) : b.call.in[2].unsqueeze(0);
     for (int64_t d = 0; d < lead + 1; ++d) bias = bias.unsqueeze(1);
     out = out + bias;
   }

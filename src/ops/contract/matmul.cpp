@@ -1,4 +1,5 @@
 // Matrix products of every rank, with PyTorch's rules: 1-d operands are a row or a column, leading dims broadcast.
+#include "ops/batching.h"
 #include "ops/contract/contract.h"
 
 namespace thixo::ops {
@@ -81,7 +82,7 @@ BatchResult matmul_batch(const BatchArgs& b) {
   Tensor t[2];
   int64_t rank[2];
   for (size_t k = 0; k < 2; ++k) {
-    t[k] = b.batch_dim[k] >= 0 ? to_front(b.call.in[k], b.batch_dim[k]) : b.call.in[k];
+    t[k] = batch_first(b, static_cast<int>(k));
     if (k == 0 && row) t[k] = t[k].unsqueeze(-2);
     if (k == 1 && column) t[k] = t[k].unsqueeze(-1);
     rank[k] = t[k].dim() - (b.batch_dim[k] >= 0 ? 1 : 0);

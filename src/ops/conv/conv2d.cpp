@@ -2,6 +2,7 @@
 // other's gradients and close among themselves.
 #include "ops/contract/contract.h"
 #include "ops/conv/conv.h"
+#include "private_ops.h"
 
 namespace thixo::ops {
 namespace {

@@ -1,5 +1,6 @@
-#include "ops/contract/contract.h"
+#include "ops/batching.h"
 #include "ops/conv/conv.h"
+#include "private_ops.h"
 
 namespace thixo::ops {
 
@@ -12,9 +13,6 @@ ConvAttrs::ConvAttrs(const Call& call) : groups(call.integer("groups")) {
 }
 
 namespace {
-
-/// Operand k with its batch dim in front, or the operand itself.
-Tensor front(const BatchArgs& b, size_t k) { return b.batch_dim[k] >= 0 ? to_front(b.call.in[k], b.batch_dim[k]) : b.call.in[k]; }
 
 /// [B, C, H, W] or [B, N, C, H, W] with the batch joined to the channels: [B*C, H, W] or [N, B*C, H, W].
 Tensor into_channels(const Tensor& t) {
@@ -58,7 +56,7 @@ Tensor into_outputs(const Tensor& w) {
 struct Grouped {
   Tensor images, weight;
   Dim groups;
-  Grouped(const BatchArgs& b, const ConvAttrs& a, bool share_images) : images(front(b, 0)), weight(into_outputs(b.batch_dim[1] >= 0 ? front(b, 1) : repeated(b.call.in[1], b.batch_size))) {
+  Grouped(const BatchArgs& b, const ConvAttrs& a, bool share_images) : images(batch_first(b, 0)), weight(into_outputs(b.batch_dim[1] >= 0 ? batch_first(b, 1) : repeated(b.call.in[1], b.batch_size))) {
     groups = a.groups * b.batch_size;
     if (b.batch_dim[0] >= 0) {
       images = into_channels(images);
@@ -76,14 +74,14 @@ BatchResult conv2d_batch(const BatchArgs& b) {
   const ConvAttrs a(b.call);
   const bool bias_batched = b.call.has(2) && b.batch_dim[2] >= 0;
   if (b.batch_dim[1] < 0 && !bias_batched) {
-    Tensor x = front(b, 0);
+    Tensor x = batch_first(b, 0);
     Tensor y = conv2d(into_images(x), b.call.in[1], b.call.in[2], a.stride, a.padding, a.dilation, a.groups);
     return {{out_of_images(y, b.batch_size, x.dim() == 5)}, {0}};
   }
   const Grouped v(b, a, true);
   BatchResult r = out_of_channels(conv2d(v.images, v.weight, Tensor(), a.stride, a.padding, a.dilation, v.groups), b.batch_size);
   if (b.call.has(2)) {
-    Tensor bias = bias_batched ? front(b, 2) : b.call.in[2];
+    Tensor bias = bias_batched ? batch_first(b, 2) : b.call.in[2];
     r.values[0] = r.values[0] + bias.unsqueeze(-1).unsqueeze(-1);  // [B, O, 1, 1] or [O, 1, 1]
   }
   return r;
@@ -99,7 +97,7 @@ BatchResult conv2d_input_grad_batch(const BatchArgs& b) {
     } else {
       size.insert(0, b.batch_size);
     }
-    Tensor y = conv2d_input_grad(into_images(front(b, 0)), b.call.in[1], size, a.stride, a.padding, a.dilation, a.groups);
+    Tensor y = conv2d_input_grad(into_images(batch_first(b, 0)), b.call.in[1], size, a.stride, a.padding, a.dilation, a.groups);
     return {{out_of_images(y, b.batch_size, batched)}, {0}};
   }
   const Grouped v(b, a, false);
@@ -109,8 +107,8 @@ BatchResult conv2d_input_grad_batch(const BatchArgs& b) {
 
 BatchResult conv2d_weight_grad_batch(const BatchArgs& b) {
   const ConvAttrs a(b.call);
-  Tensor g = into_channels(b.batch_dim[0] >= 0 ? front(b, 0) : repeated(b.call.in[0], b.batch_size));
-  Tensor x = front(b, 1);
+  Tensor g = into_channels(b.batch_dim[0] >= 0 ? batch_first(b, 0) : repeated(b.call.in[0], b.batch_size));
+  Tensor x = batch_first(b, 1);
   Dim groups = a.groups * b.batch_size;
   if (b.batch_dim[1] >= 0) {
     x = into_channels(x);
