@@ -10,12 +10,29 @@ function(thixo_gen_program)
     message(FATAL_ERROR "thixo-gen is always a release program: build the preset 'release' first and give its pack "
                         "with -DTHIXO_PACK_DIR=<release build>/pack (the other presets do)")
   endif()
+  # Objects of kernels are kept by content; what lowered them is a part of it: the lowering's sources and LLVM.
+  file(GLOB_RECURSE lowering CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/codegen/llvm/*
+                                               ${PROJECT_SOURCE_DIR}/src/codegen/math/*)
+  list(FILTER lowering EXCLUDE REGEX "_test\\.cpp$|\\.md$")
+  set(version ${PROJECT_BINARY_DIR}/gen/lowering_version.cpp)
+  add_custom_command(OUTPUT ${version}
+    COMMAND ${CMAKE_COMMAND} "-DSOURCES=${lowering}" -DLLVM=${LLVM_PACKAGE_VERSION} -DOUT=${version}
+            -P ${PROJECT_SOURCE_DIR}/cmake/lowering_version.cmake
+    DEPENDS ${lowering} ${PROJECT_SOURCE_DIR}/cmake/lowering_version.cmake
+    COMMENT "version of the lowering" VERBATIM)
   add_executable(thixo-gen ${PROJECT_SOURCE_DIR}/src/codegen/gen_main.cpp
-                           ${PROJECT_SOURCE_DIR}/src/codegen/empty_pack.cpp)
+                           ${PROJECT_SOURCE_DIR}/src/codegen/gen_support.cpp
+                           ${PROJECT_SOURCE_DIR}/src/codegen/empty_pack.cpp ${version})
+  target_include_directories(thixo-gen SYSTEM PRIVATE ${LLVM_INCLUDE_DIRS})
   target_link_libraries(thixo-gen PRIVATE thixo_front thixo_llvm thixo_flags thixo_headers thixo_link LLVM)
   target_link_directories(thixo-gen PRIVATE ${LLVM_LIBRARY_DIRS})
   add_dependencies(thixo-gen thixo_generated)
 endfunction()
+
+# Each run of thixo-gen uses all cores by itself.
+set_property(GLOBAL APPEND PROPERTY JOB_POOLS pack_pool=1)
+# LLVM's linker under the name that takes -flavor: it joins objects of any target.
+find_program(THIXO_LLD_GENERIC NAMES lld lld-19 HINTS /usr/lib/llvm-19/bin NO_CACHE)
 
 # thixo_pack(<variable>): sets the variable to the pack's objects and the table that lists them.
 function(thixo_pack out)
@@ -43,8 +60,8 @@ function(thixo_pack out)
       endif()
       add_custom_command(OUTPUT ${object}
         COMMAND ${CMAKE_COMMAND} -E make_directory ${PROJECT_BINARY_DIR}/pack
-        COMMAND ${gen} --isa ${isa} --out ${object}
-        DEPENDS ${gen} COMMENT "kernel pack for ${isa}" VERBATIM)
+        COMMAND ${gen} --isa ${isa} --out ${object} --cache ${PROJECT_BINARY_DIR}/pack/cache --linker ${THIXO_LLD_GENERIC}
+        DEPENDS ${gen} JOB_POOL pack_pool COMMENT "kernel pack for ${isa}" VERBATIM)
     endif()
     list(APPEND objects ${object})
     string(MAKE_C_IDENTIFIER ${isa} name)

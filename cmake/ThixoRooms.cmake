@@ -28,7 +28,7 @@ endfunction()
 function(thixo_rooms target)
   thixo_glob(sources ${ARGN})
   # These belong to the compiler and to thixo-gen.
-  list(FILTER sources EXCLUDE REGEX "/src/codegen/(llvm/|gen_main\\.cpp$|empty_pack\\.cpp$)")
+  list(FILTER sources EXCLUDE REGEX "/src/codegen/(llvm/|gen_[a-z]+\\.cpp$|empty_pack\\.cpp$)")
   if(target STREQUAL "thixo_front" AND sources)
     list(APPEND sources ${THIXO_OPGEN_SOURCES})
   endif()

@@ -17,6 +17,7 @@ constexpr EnvSetting kSettings[] = {
     {Env::MemoryLimit, "THIXO_MEMORY_LIMIT", "0", "most memory that tensors may hold, such as 8G; 0: no limit"},
     {Env::MemoryIdle, "THIXO_MEMORY_IDLE", "30",
      "seconds after which unused memory goes back to the system; a negative number: never"},
+    {Env::Isa, "THIXO_ISA", "", "instruction set of the kernels (avx2, ...); empty: the best that this processor runs"},
     {Env::Verify, "THIXO_VERIFY", "0", "1: check a recorded graph after every pass"},
     {Env::Compiler, "THIXO_COMPILER", "", "path of libthixo_compiler.so; empty: beside the library"},
     {Env::Cache, "THIXO_CACHE", "", "folder of compiled kernels, or off; unset: ~/.cache/thixo"},

@@ -9,7 +9,8 @@
 
 namespace thixo {
 
-enum class Env : uint8_t { NumThreads, MemoryLimit, MemoryIdle, Verify, Compiler, Cache };
+
+enum class Env : uint8_t { NumThreads, MemoryLimit, MemoryIdle, Isa, Verify, Compiler, Cache };
 
 struct EnvSetting {
   Env id;

@@ -1,6 +1,7 @@
 // The list of everything in the pack. A new kind of kernel adds its section here.
 #include "codegen/cast_kernels.h"
 #include "codegen/pack_builder.h"
+#include "codegen/pointwise_kernels.h"
 #include "codegen/update_kernels.h"
 
 namespace thixo::codegen {
@@ -8,6 +9,7 @@ namespace thixo::codegen {
 std::span<const PackSection> pack_sections() {
   static constexpr PackSection kSections[] = {
       add_cast_kernels,
+      add_pointwise_kernels,
       add_update_kernels,
   };
   return kSections;

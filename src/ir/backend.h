@@ -27,6 +27,8 @@ struct BackendEntry {
   std::string_view name;
   BackendFn run = nullptr;
   OutLayout layout = OutLayout::Contiguous;
+  /// Where the call decides (clone's memory_format): the strides of result k. Null: by `layout`.
+  Strides (*strides)(const Call& call, const Spec& result, int k) = nullptr;
 };
 
 /// Adds or replaces entries; before the first op runs.

@@ -36,7 +36,7 @@ Values below_tape(const Call& call) {
 }  // namespace
 
 DispatchTable& dispatch_table() {
-  static DispatchTable t;
+  static DispatchTable t = detail::start();
   return t;
 }
 

@@ -20,8 +20,7 @@ class Interpreter {
   virtual void write(const Tensor& self, const Tensor& value);
 };
 
-/// The lower layers that dispatch calls, filled in by src/transform and src/runtime when they start (no static
-/// initialisers: thixo::detail::start() in src/runtime/start.cpp does it once).
+/// The layers above this one that dispatch calls.
 struct DispatchTable {
   Values (*eager)(const Call&) = nullptr;
   /// Computes into given results (same shapes and dtypes as inferred): out= and in-place forms.
@@ -32,6 +31,10 @@ struct DispatchTable {
   void (*tape_write)(const Tensor& self, const Tensor& value, const Call& call) = nullptr;
 };
 DispatchTable& dispatch_table();
+namespace detail {
+/// Fills the table and the backend's: src/runtime/start.cpp (no static initialisers). Called at the first use.
+DispatchTable start();
+}  // namespace detail
 
 struct DispatchState {
   bool grad_enabled = true;

@@ -1,0 +1,37 @@
+// What thixo-gen needs of the system and of LLVM beside the lowering itself.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "codegen/target.h"
+
+namespace thixo::codegen {
+
+/// Names the sources of the lowering (src/codegen/llvm, src/codegen/math) and LLVM: written by CMake.
+extern const std::string_view kLoweringVersion;
+
+/// Runs work(0..n-1), spread over forked processes: LLVM and the tables of expressions are not shared that way.
+/// Throws when one of them failed; it has said why.
+void run_forked(int processes, size_t n, const std::function<void(size_t)>& work);
+
+struct PackEntryName {
+  uint64_t hash;
+  std::string kernel;  // its C function
+};
+/// An object that defines `thixo_pack_<isa>`, a PackTable (pack.h) of these entries.
+std::string pack_table_object(const std::string& isa, const std::vector<PackEntryName>& entries,
+                              const TargetSpec& target);
+
+/// Links relocatable objects into one.
+void link_objects(const std::string& linker, const TargetSpec& target, const std::vector<std::string>& objects,
+                  const std::string& out);
+
+/// Keeps the cache from growing: objects that no build used for two weeks go, those in `used` are touched.
+void remove_stale_objects(const std::string& cache, const std::vector<std::string>& used);
+
+}  // namespace thixo::codegen

@@ -1,0 +1,123 @@
+// Pointwise ops: one kernel call where everything is contiguous and of one dtype, else tiles of a walk.
+#include <algorithm>
+
+#include "core/values.h"
+#include "runtime/eager.h"
+#include "runtime/eager_tiles.h"
+
+namespace thixo::detail {
+namespace {
+
+constexpr size_t kFastOperands = 3;
+
+bool plain(const TensorRecord& r) { return r.storage && is_contiguous(r.shape, r.strides); }
+
+// What kind of number fits what tensor without changing its dtype: bool < integers < floats < complex.
+int category(DType t) { return t == DType::Bool ? 0 : is_int(t) ? 1 : is_float(t) ? 2 : 3; }
+
+void run_contiguous(KernelFn kernel, void* const* buffers, const double* params, int64_t n) {
+  if (n < kParallelFrom) {
+    run_kernel(kernel, buffers, nullptr, params, 0, n);
+    return;
+  }
+  parallel_for((n + kGrain - 1) / kGrain, [&](int64_t begin, int64_t end) {
+    run_kernel(kernel, buffers, nullptr, params, begin * kGrain, std::min(end * kGrain, n));
+  });
+}
+
+// A call whose tensors are contiguous and of one shape and dtype, the second perhaps a number. Finds the kernel
+// without hashing and allocates nothing but the result.
+struct FastCall {
+  const PointwisePlan* plan = nullptr;
+  KernelFn kernel = nullptr;
+  void* buffers[kFastOperands + 1];
+  alignas(16) char number[16];
+  int64_t elements = 0;
+
+  bool prepare(const Call& call);
+};
+
+bool FastCall::prepare(const Call& call) {
+  const size_t n = call.in.size();
+  if (n == 0 || n > kFastOperands || !call.in[0].defined()) return false;
+  const TensorRecord& first = *call.in[0].record();
+  if (!plain(first) || first.wrapped_number) return false;
+  buffers[0] = first.data();
+  const TensorRecord* weak = nullptr;
+  for (size_t k = 1; k < n; ++k) {
+    const TensorRecord* r = call.in[k].record();
+    if (r == nullptr) return false;
+    if (r->wrapped_number && n == 2 && category(r->dtype) <= category(first.dtype)) {
+      weak = r;
+      continue;
+    }
+    if (r->dtype != first.dtype || r->wrapped_number || !(r->shape == first.shape) || !plain(*r)) return false;
+    buffers[k] = r->data();
+  }
+  const int variant = call.op->schema.attrs.empty() ? 0 : variant_of(*call.op, call.attrs);
+  plan = known_plan(*call.op, variant, first.dtype);
+  if (plan == nullptr || !plan->direct) return false;
+  kernel = plan->contiguous;
+  if (weak != nullptr) {
+    kernel = plan->constant[1];
+    store_scalar(number, plan->in[1], load_scalar(weak->data(), weak->dtype));
+    buffers[1] = number;
+  }
+  elements = numel_of(first.shape).value();
+  return true;
+}
+
+void run_fast(const Call& call, FastCall& fast, const TensorRecord& out) {
+  if (fast.elements == 0) return;
+  fast.buffers[call.in.size()] = out.data();
+  if (fast.plan->param_attrs.empty()) {
+    run_contiguous(fast.kernel, fast.buffers, nullptr, fast.elements);
+  } else {
+    run_contiguous(fast.kernel, fast.buffers, params_of(call, *fast.plan).data(), fast.elements);
+  }
+}
+
+const PointwisePlan& plan_of(const Call& call) {
+  return pointwise_plan(call, variant_of(*call.op, call.attrs), pointwise_type(call));
+}
+
+}  // namespace
+
+Tensor eager_pointwise(const Call& call) {
+  FastCall fast;
+  if (fast.prepare(call)) {
+    const TensorRecord& first = *call.in[0].record();
+    Ref<TensorRecord> out = new_record(first.shape, fast.plan->result, first.device);
+    run_fast(call, fast, *out);
+    return Tensor(std::move(out));
+  }
+  const SmallVec<Spec, 2> specs = infer(call);
+  const Spec& spec = specs[0];
+  if (spec.device.type == DeviceType::Meta) return Tensor(new_abstract(spec.shape, spec.dtype, spec.device));
+  Walk walk;
+  Tensor out = add_result(walk, spec.shape, call.in, spec.dtype, spec.device);
+  if (numel_of(spec.shape).value() == 0) return out;
+  const PointwisePlan& plan = plan_of(call);
+  run_pointwise(plan, params_of(call, plan).data(), walk);
+  return out;
+}
+
+void eager_pointwise_into(const Call& call, const Tensor& out) {
+  const TensorRecord& target = *out.record();
+  FastCall fast;
+  if (fast.prepare(call) && target.dtype == fast.plan->result && target.shape == call.in[0].record()->shape &&
+      plain(target)) {
+    check_write(call, out);
+    run_fast(call, fast, target);
+    return;
+  }
+  const SmallVec<Spec, 2> specs = infer(call);
+  check_target(call, specs[0], out);
+  check_write(call, out);
+  if (specs[0].device.type == DeviceType::Meta || numel_of(specs[0].shape).value() == 0) return;
+  const PointwisePlan& plan = plan_of(call);
+  Walk walk = make_walk(specs[0].shape, call.in, &out);
+  run_pointwise(plan, params_of(call, plan).data(), walk);
+}
+
+}  // namespace thixo::detail

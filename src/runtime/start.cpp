@@ -1,0 +1,15 @@
+// Brings the parts of the library together, once, when the first op is dispatched.
+#include "ir/dispatch.h"
+#include "runtime/eager.h"
+
+namespace thixo::detail {
+
+DispatchTable start() {
+  add_copy_entries();
+  DispatchTable t;
+  t.eager = eager;
+  t.eager_into = eager_into;
+  return t;
+}
+
+}  // namespace thixo::detail
