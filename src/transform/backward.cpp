@@ -1,0 +1,254 @@
+#include "transform/backward.h"
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "ir/dispatch.h"
+#include "thixo/autograd.h"
+#include "transform/tape.h"
+
+namespace thixo {
+namespace {
+
+THIXO_FAST_TLS Node* t_running = nullptr;
+
+bool earlier(const Node* a, const Node* b) { return a->sequence < b->sequence; }
+
+/// Whether only the holder of `t` can see its data.
+bool is_private(const Tensor& t) {
+  const TensorRecord& r = *t.record();
+  return r.unique() && r.storage && r.storage->unique() && !r.view && !r.grad;
+}
+
+/// Strides in which every element has a place of its own and there are no gaps: as a parameter's gradient may lie.
+bool same_layout(const Tensor& g, const TensorRecord& leaf) {
+  return g.shape() == leaf.shape && (g.strides() == leaf.strides || (is_contiguous(leaf.shape, leaf.strides) && g.is_contiguous()));
+}
+
+bool has_leaf_hooks(const TensorRecord& leaf) {
+  const auto& m = static_cast<const TapeMeta&>(*leaf.grad);
+  return !m.hooks.empty() || !m.after_accumulate.empty();
+}
+
+class Running {
+ public:
+  explicit Running(Node* n) : before_(t_running) { t_running = n; }
+  ~Running() { t_running = before_; }
+  Running(const Running&) = delete;
+
+ private:
+  Node* before_;
+};
+
+}  // namespace
+
+Node* running_node() { return t_running; }
+
+Tensor accumulate(Tensor a, const Tensor& b, bool may_reuse) {
+  if (!a.defined()) return b;
+  if (may_reuse && a.dtype() == b.dtype() && a.shape() == b.shape() && is_private(a)) {
+    a.add_(b);
+    return a;
+  }
+  return add(a, b);
+}
+
+void add_to_grad(TensorRecord* leaf, Tensor g, bool create_graph) {
+  auto& m = static_cast<TapeMeta&>(*leaf->grad);
+  if (m.grad.defined()) {
+    if (create_graph) {
+      m.grad = add(m.grad, g);
+    } else {
+      m.grad.add_(g);
+    }
+  } else if (create_graph || (is_private(g) && same_layout(g, *leaf))) {
+    m.grad = std::move(g);
+  } else if (leaf->wrapper || !leaf->storage) {
+    m.grad = g.detach();
+  } else {
+    Tensor fresh = empty_strided(leaf->shape, dense_strides(leaf->shape, leaf->strides), {.dtype = leaf->dtype, .device = leaf->device});
+    fresh.copy_(g);
+    m.grad = std::move(fresh);
+  }
+  if (m.after_accumulate.empty()) return;
+  const Tensor t{Ref<TensorRecord>(leaf)};
+  for (const auto& hook : std::vector(m.after_accumulate)) hook.second(t);
+}
+
+BackwardRun::BackwardRun(BackwardMode mode) : mode_(mode), grad_run_{mode.create_graph, mode.strip, nullptr} {}
+
+BackwardRun::~BackwardRun() {
+  for (Node* n : waiting_) claimed_.push_back(n);  // left behind by an error
+  for (Node* n : claimed_) {
+    n->arrived.clear();
+    n->queued = n->wanted = false;
+    n->run = nullptr;
+  }
+}
+
+void BackwardRun::claim(Node* n) {
+  const BackwardRun* free = nullptr;
+  if (n->run.compare_exchange_strong(free, this, std::memory_order_acquire) || free == this) return;
+  throw ValueError("backward: another backward is passing through the same graph")
+      .fix("let one thread at a time run backward through shared parts of a graph, and none from its own hooks")
+      .at(n->at);
+}
+
+void BackwardRun::push(Node* n) {
+  if (n->queued) return;
+  claim(n);
+  n->queued = true;
+  n->arrived.resize(n->results());
+  waiting_.push_back(n);
+  std::push_heap(waiting_.begin(), waiting_.end(), earlier);
+}
+
+Node* BackwardRun::pop() {
+  std::pop_heap(waiting_.begin(), waiting_.end(), earlier);
+  Node* n = waiting_.back();
+  waiting_.pop_back();
+  n->queued = false;
+  return n;
+}
+
+void BackwardRun::capture(std::span<const Edge> inputs) {
+  capturing_ = true;
+  grad_run_.only = this;
+  for (const Edge& e : inputs) captures_.push_back({e, {}});
+}
+
+void BackwardRun::add_root(const Edge& to, Tensor g) { roots_.emplace_back(to, std::move(g)); }
+
+BackwardRun::Captured* BackwardRun::captured_leaf(const TensorRecord* leaf) {
+  for (Captured& c : captures_) {
+    if (c.at.is_leaf() && c.at.leaf() == leaf) return &c;
+  }
+  return nullptr;
+}
+
+Tensor BackwardRun::captured(size_t input) const { return captures_[input].sum; }
+
+bool BackwardRun::wants(const Edge& e) const {
+  if (!e.is_leaf()) return e.node()->wanted;
+  return std::any_of(captures_.begin(), captures_.end(), [&](const Captured& c) { return c.at.to == e.to; });
+}
+
+/// Marks the nodes from which an input can be reached.
+void BackwardRun::mark_wanted() {
+  std::vector<Node*> stack;
+  auto visit = [&](Node* n) {
+    if (n->run.load(std::memory_order_relaxed) == this) return;
+    claim(n);
+    claimed_.push_back(n);
+    stack.push_back(n);
+  };
+  for (auto& [edge, g] : roots_) {
+    if (!edge.is_leaf()) visit(edge.node());
+  }
+  while (!stack.empty()) {
+    Node* n = stack.back();
+    stack.pop_back();
+    for (const Edge& e : n->edges) {
+      if (e && !e.is_leaf()) visit(e.node());
+    }
+  }
+  for (const Captured& c : captures_) {
+    if (!c.at.is_leaf() && c.at.node()->run == this) c.at.node()->wanted = true;
+  }
+  std::sort(claimed_.begin(), claimed_.end(), earlier);
+  for (Node* n : claimed_) {
+    for (const Edge& e : n->edges) n->wanted |= e && wants(e);
+  }
+}
+
+void BackwardRun::deliver(const Edge& to, Tensor g) {
+  if (to.is_leaf()) return deliver_leaf(to.leaf(), std::move(g));
+  Node* n = to.node();
+  if (capturing_ && !n->wanted) return;
+  push(n);
+  Tensor& slot = n->arrived[static_cast<size_t>(to.output)];
+  slot = slot.defined() ? accumulate(std::move(slot), g, !mode_.grad_enabled) : std::move(g);
+}
+
+void BackwardRun::deliver_leaf(TensorRecord* leaf, Tensor g) {
+  if (capturing_) {
+    if (Captured* c = captured_leaf(leaf)) c->sum = accumulate(std::move(c->sum), g, !mode_.grad_enabled);
+    return;
+  }
+  if (!has_leaf_hooks(*leaf)) return add_to_grad(leaf, std::move(g), mode_.create_graph);
+  HookedLeaf& h = hooked_[leaf];
+  h.sum = accumulate(std::move(h.sum), g, !mode_.grad_enabled);
+}
+
+/// Hooks of a leaf run once, when the last gradient has come: here the gradients still to come are counted.
+void BackwardRun::count_leaf_uses(Node* from) {
+  counted_ = true;
+  std::vector<Node*> stack = waiting_;
+  stack.push_back(from);
+  std::unordered_set<Node*> seen(stack.begin(), stack.end());
+  while (!stack.empty()) {
+    Node* n = stack.back();
+    stack.pop_back();
+    for (const Edge& e : n->edges) {
+      if (!e) continue;
+      if (e.is_leaf()) {
+        if (has_leaf_hooks(*e.leaf())) ++hooked_[e.leaf()].uses;
+      } else if (seen.insert(e.node()).second) {
+        stack.push_back(e.node());
+      }
+    }
+  }
+}
+
+void BackwardRun::finish_leaf(TensorRecord* leaf, HookedLeaf& h) {
+  Tensor g = std::move(h.sum);
+  h.sum = Tensor();
+  if (!g.defined()) return;
+  for (const auto& hook : std::vector(leaf->grad->hooks)) {
+    if (Tensor r = hook.second(g); r.defined()) g = std::move(r);
+  }
+  add_to_grad(leaf, std::move(g), mode_.create_graph);
+}
+
+void BackwardRun::process(Node* n) {
+  SmallVec<Tensor, 1> g = std::move(n->arrived);
+  if (!capturing_) n->run.store(nullptr, std::memory_order_release);
+  if (n->extras) {
+    for (const NodeHooks::Hook& hook : std::vector(n->extras->hooks)) {
+      if (!g[hook.output].defined()) continue;
+      if (Tensor r = hook.call(g[hook.output]); r.defined()) g[hook.output] = std::move(r);
+    }
+    for (GradMeta* m : n->extras->retained) {
+      if (g[m->output].defined() && !capturing_) m->grad = accumulate(m->grad, g[m->output], false);
+    }
+  }
+  for (Captured& c : captures_) {
+    if (!c.at.is_leaf() && c.at.node() == n) c.sum = g[static_cast<size_t>(c.at.output)];
+  }
+  const bool goes_on = std::any_of(n->edges.begin(), n->edges.end(), [&](const Edge& e) { return e && (!capturing_ || wants(e)); });
+  if (!goes_on) return;
+  Running running(n);
+  Values out = n->apply({g.data(), g.size()}, grad_run_);
+  g.clear();  // so that what the gradient hands on may be reused
+  if (!mode_.retain_graph) n->release_saved();
+  for (size_t k = 0; k < n->edges.size(); ++k) {
+    const Edge& e = n->edges[k];
+    if (!e) continue;
+    const bool hooked = e.is_leaf() && !capturing_ && has_leaf_hooks(*e.leaf());
+    if (hooked && !counted_) count_leaf_uses(n);
+    if (out[k].defined()) deliver(e, std::move(out[k]));
+    if (!hooked) continue;
+    HookedLeaf& h = hooked_[e.leaf()];
+    if (--h.uses == 0) finish_leaf(e.leaf(), h);
+  }
+}
+
+void BackwardRun::run() {
+  GradMode mode(mode_.grad_enabled);
+  if (capturing_) mark_wanted();
+  for (auto& [edge, g] : roots_) deliver(edge, std::move(g));
+  while (!waiting_.empty()) process(pop());
+  for (auto& [leaf, h] : hooked_) finish_leaf(leaf, h);
+}
+
+}  // namespace thixo

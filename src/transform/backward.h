@@ -1,0 +1,68 @@
+// One walk over the tape. Nodes run in the reverse order of their calls: a sequence number is greater than those of
+// all nodes that a node leads to, so when a node is the greatest one waiting, all its gradients have arrived.
+#pragma once
+
+#include <unordered_map>
+
+#include "transform/node.h"
+
+namespace thixo {
+
+struct BackwardMode {
+  bool retain_graph = false;
+  bool create_graph = false;
+  bool grad_enabled = false;  ///< grad mode while gradients are computed
+  uint64_t strip = 0;         ///< see GradRun
+};
+
+class BackwardRun {
+ public:
+  explicit BackwardRun(BackwardMode mode);
+  ~BackwardRun();
+  BackwardRun(const BackwardRun&) = delete;
+
+  /// Gradients of these are kept for captured() instead of being added to the leaves. Before run().
+  void capture(std::span<const Edge> inputs);
+  /// The walk starts here with gradient g.
+  void add_root(const Edge& to, Tensor g);
+  void run();
+  Tensor captured(size_t input) const;
+
+  bool wants(const Edge& e) const;
+
+ private:
+  struct Captured {
+    Edge at;
+    Tensor sum;
+  };
+  struct HookedLeaf {
+    int64_t uses = 0;
+    Tensor sum;
+  };
+  void claim(Node* n);
+  void push(Node* n);
+  Node* pop();
+  void mark_wanted();
+  void deliver(const Edge& to, Tensor g);
+  void deliver_leaf(TensorRecord* leaf, Tensor g);
+  void count_leaf_uses(Node* from);
+  void finish_leaf(TensorRecord* leaf, HookedLeaf& h);
+  void process(Node* n);
+  Captured* captured_leaf(const TensorRecord* leaf);
+
+  BackwardMode mode_;
+  GradRun grad_run_;
+  std::vector<Node*> waiting_;   // a heap by sequence
+  std::vector<Node*> claimed_;   // of a run with capture: all nodes that it may touch
+  std::vector<std::pair<Edge, Tensor>> roots_;
+  std::vector<Captured> captures_;
+  std::unordered_map<TensorRecord*, HookedLeaf> hooked_;
+  bool capturing_ = false, counted_ = false;
+};
+
+/// a + b, in place when nobody else knows a.
+Tensor accumulate(Tensor a, const Tensor& b, bool may_reuse);
+/// Adds g to the grad of a leaf, with its hooks.
+void add_to_grad(TensorRecord* leaf, Tensor g, bool create_graph);
+
+}  // namespace thixo
