@@ -15,7 +15,8 @@ from pathlib import Path
 
 DEFINITION = re.compile(r"^void def_(\w+)\(Op& op\) \{\s*op\.schema\(((?:\s*\"(?:[^\"\\]|\\.)*\")+)\)", re.M)
 CPP_TYPE = {"bool": "bool", "int": "Dim", "float": "double", "scalar": "Scalar", "dim": "int64_t", "dims": "IntList",
-            "size": "Shape", "dtype": "DType", "device": "Device", "string": "std::string", "rng": "Generator*"}
+            "size": "Shape", "dtype": "DType", "device": "Device", "string": "std::string", "rng": "Generator*",
+            "chain": "ViewChain"}
 
 
 @dataclass
@@ -149,7 +150,7 @@ def argument_type(p):
     t = cpp_type(p)
     if "|" in p.kind and not p.optional:
         return "Choice"
-    return f"const {t}&" if t in ("Shape", "IntList", "std::string", "Scalar") or "optional<" in t else t
+    return f"const {t}&" if t in ("Shape", "IntList", "std::string", "Scalar", "ViewChain") or "optional<" in t else t
 
 
 def parameters(s, skip_first=False, defaults=True, leading=""):
@@ -296,7 +297,7 @@ def render(schemas):
     return {
         "thixo/gen/op_options.h": head + "#pragma once\nnamespace thixo {\n" + "\n".join(options) + "\n}  // namespace thixo\n",
         "thixo/gen/ops.h": head + "#pragma once\n#include <tuple>\nnamespace thixo {\n" + "\n".join(functions) + "\n}  // namespace thixo\n",
-        "private_ops.h": head + '#pragma once\n#include "thixo/tensor.h"\nnamespace thixo {\n' + "\n".join(hidden) + "\n}  // namespace thixo\n",
+        "private_ops.h": head + '#pragma once\n#include "core/attr.h"\n#include "thixo/tensor.h"\nnamespace thixo {\n' + "\n".join(hidden) + "\n}  // namespace thixo\n",
         "thixo/gen/tensor_methods.inc": head + "\n".join(methods) + "\n",
         "op_ids.h": head + f"#pragma once\nnamespace thixo {{\nstruct OpId {{ enum : int {{ {ids} }}; }};\n}}\n",
         "ops_list.cpp": head + '#include "ir/op.h"\nnamespace thixo::ops {\n' + defs

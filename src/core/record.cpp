@@ -182,6 +182,7 @@ Tensor make_view(const Tensor& t, const Shape& shape, const Strides& strides, in
   chain->push_back(std::move(step));
   meta->base = from.view ? from.view->base : t;
   meta->chain = std::move(chain);
+  meta->version = from.storage ? from.storage->version : 0;
   r->view = std::move(meta);
   return Tensor(std::move(r));
 }

@@ -13,6 +13,7 @@ namespace thixo {
 struct ViewMeta final : Object {
   Tensor base;
   ViewChain chain;
+  uint32_t version = 0;  ///< of the storage when the view was made
 };
 
 /// Autograd's part of a tensor; the tape (src/transform) derives its own from it.

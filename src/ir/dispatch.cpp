@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ir/front.h"
+#include "ir/write_log.h"
 
 namespace thixo {
 namespace {
@@ -79,6 +80,7 @@ void dispatch_inplace(const Call& call, const Tensor& self) {
   bool plain = level == 0 && s.bottom.empty() && !(s.grad_enabled && (self.requires_grad() || wants_grad(call, 0)));
   if (plain) {
     dispatch_table().eager_into(call, std::span<const Tensor>(&self, 1));
+    note_write(self, call.op, call.at);
     return;
   }
   dispatch_table().tape_write(self, dispatch1(call), call);
@@ -103,6 +105,7 @@ void dispatch_out(const Call& call, std::span<const Tensor> out) {
     return;
   }
   dispatch_table().eager_into(call, out);
+  for (const Tensor& t : out) note_write(t, call.op, call.at);
 }
 
 RngKey draw_key(const Call& call, Generator* g) {

@@ -1,0 +1,42 @@
+#include "ir/write_log.h"
+
+#include <array>
+
+#include "base/thread_state.h"
+
+namespace thixo {
+namespace {
+
+constexpr size_t kNotes = 256;
+struct Log {
+  std::array<WriteNote, kNotes> notes;
+  size_t next = 0;
+};
+THIXO_FAST_TLS Log* t_log = nullptr;
+
+Log& log() {
+  if (t_log == nullptr) {
+    thread_local Log storage;
+    t_log = &storage;
+  }
+  return *t_log;
+}
+
+}  // namespace
+
+void note_write(const Tensor& self, const OpDef* op, const SourceLoc& at) {
+  const Storage* s = self.record()->storage.get();
+  if (s == nullptr) return;
+  Log& l = log();
+  l.notes[l.next] = {s, s->version, op, at};
+  l.next = (l.next + 1) % kNotes;
+}
+
+const WriteNote* find_write(const Storage* storage, uint32_t version) {
+  for (const WriteNote& n : log().notes) {
+    if (n.storage == storage && n.version == version) return &n;
+  }
+  return nullptr;
+}
+
+}  // namespace thixo
