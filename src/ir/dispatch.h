@@ -61,6 +61,7 @@ class GradMode {
   explicit GradMode(bool on) : before_(dispatch_state().grad_enabled) { dispatch_state().grad_enabled = on; }
   ~GradMode() { dispatch_state().grad_enabled = before_; }
   GradMode(const GradMode&) = delete;
+  bool before() const { return before_; }
 
  private:
   bool before_;

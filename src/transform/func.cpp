@@ -1,0 +1,230 @@
+#include "thixo/func.h"
+
+#include <algorithm>
+
+#include "transform/grad_level.h"
+#include "transform/jvp.h"
+#include "transform/vmap.h"
+
+namespace thixo::func {
+namespace {
+
+std::vector<bool> chosen(const ArgNums& argnums, size_t n, const char* what) {
+  std::vector<bool> out(n, false);
+  for (int a : argnums) {
+    const int64_t i = a < 0 ? a + static_cast<int64_t>(n) : a;
+    if (i < 0 || i >= static_cast<int64_t>(n)) {
+      throw IndexError(std::string(what) + ": argnums has " + std::to_string(a) + " but the function got " + std::to_string(n) + " inputs");
+    }
+    out[static_cast<size_t>(i)] = true;
+  }
+  return out;
+}
+
+void check_scalar(const TensorList& out) {
+  if (out.empty() || out[0].dim() != 0) {
+    throw ValueError("grad: the function must return one element without dims")
+        .got("result: " + (out.empty() ? std::string("nothing") : describe(out[0])))
+        .fix("reduce it (.sum(), .mean()), or use vjp or jacrev");
+  }
+  if (!is_float(out[0].dtype())) {
+    throw DTypeError("grad: the function must return a floating-point number").got("result: " + describe(out[0]));
+  }
+}
+
+TensorList run_grad(const Fn& f, const TensorList& inputs, const ArgNums& argnums, bool with_value) {
+  const std::vector<bool> wanted = chosen(argnums, inputs.size(), "grad");
+  GradMode on(true);
+  const bool outer = on.before();
+  GradLevel level(outer);
+  TensorList inside, leaves;
+  for (size_t i = 0; i < inputs.size(); ++i) inside.push_back(level.enter(inputs[i], wanted[i]));
+  for (int a : argnums) leaves.push_back(inside[static_cast<size_t>(a < 0 ? a + static_cast<int>(inputs.size()) : a)]);
+  TensorList out = f(inside);
+  check_scalar(out);
+  const Pullback back(level, {out[0]}, leaves);
+  TensorList result;
+  if (with_value) {
+    for (const Tensor& t : out) result.push_back(level.leave(t));
+  }
+  for (Tensor& g : back({ones_like(level.leave(out[0]))}, false)) result.push_back(std::move(g));
+  return result;
+}
+
+/// One-hot rows for each element of t: [numel, t.shape...].
+Tensor basis(const Tensor& t) {
+  Shape shape = t.shape();
+  shape.insert(0, t.numel());
+  return eye(t.numel(), std::nullopt, {.dtype = t.dtype(), .device = t.device()}).reshape(shape);
+}
+
+Randomness randomness_from(const std::string& name) {
+  if (name == "error") return Randomness::Error;
+  if (name == "different") return Randomness::Different;
+  if (name == "same") return Randomness::Same;
+  throw ValueError("vmap: randomness is \"" + name + "\"").need("\"error\", \"different\" or \"same\"");
+}
+
+struct BatchDims {
+  std::vector<int64_t> dims;  // wrapped; kNoBatch where there is none
+  Dim size;
+};
+
+BatchDims batch_dims(const TensorList& inputs, const VmapOptions& options) {
+  if (!options.in_dims.empty() && options.in_dims.size() != inputs.size()) {
+    throw ValueError("vmap: " + std::to_string(options.in_dims.size()) + " in_dims for " + std::to_string(inputs.size()) + " inputs");
+  }
+  BatchDims b;
+  bool found = false;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    int64_t d = options.in_dims.empty() ? 0 : options.in_dims[i];
+    if (d != kNoBatch) {
+      const int64_t rank = inputs[i].dim();
+      if (d < -rank || d >= rank) {
+        throw IndexError("vmap: in_dims has " + std::to_string(d) + " for an input of rank " + std::to_string(rank)).got(describe(inputs[i]));
+      }
+      d = d < 0 ? d + rank : d;
+      const Dim n = inputs[i].size(d);
+      if (found && !(n == b.size)) {
+        throw ShapeError("vmap: inputs have batches of different sizes, " + b.size.str() + " and " + n.str()).got(describe(inputs[i]));
+      }
+      b.size = n;
+      found = true;
+    }
+    b.dims.push_back(d);
+  }
+  if (!found) throw ValueError("vmap: no input has a batch dim").fix("give one in in_dims");
+  return b;
+}
+
+TensorList run_vmap(const Fn& f, const TensorList& inputs, const BatchDims& b, const VmapOptions& options) {
+  VmapLevel level(b.size, randomness_from(options.randomness));
+  TensorList inside;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    inside.push_back(b.dims[i] == kNoBatch ? inputs[i] : level.enter(inputs[i], b.dims[i]));
+  }
+  TensorList out = f(inside);
+  if (!options.out_dims.empty() && options.out_dims.size() != out.size()) {
+    throw ValueError("vmap: " + std::to_string(options.out_dims.size()) + " out_dims for " + std::to_string(out.size()) + " results");
+  }
+  for (size_t i = 0; i < out.size(); ++i) {
+    const int64_t rank = out[i].dim() + 1;
+    const int64_t d = options.out_dims.empty() ? 0 : options.out_dims[i];
+    if (d < -rank || d >= rank) throw IndexError("vmap: out_dims has " + std::to_string(d) + " for a result of rank " + std::to_string(rank));
+    out[i] = level.leave(out[i], d < 0 ? d + rank : d);
+  }
+  return out;
+}
+
+TensorList run_chunks(const Fn& f, const TensorList& inputs, const BatchDims& b, const VmapOptions& options) {
+  std::vector<TensorList> parts;
+  for (int64_t start = 0; start < b.size.value(); start += options.chunk_size) {
+    BatchDims chunk = b;
+    chunk.size = std::min<int64_t>(options.chunk_size, b.size.value() - start);
+    TensorList in;
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      in.push_back(b.dims[i] == kNoBatch ? inputs[i] : inputs[i].narrow(b.dims[i], start, chunk.size));
+    }
+    TensorList out = run_vmap(f, in, chunk, options);
+    parts.resize(out.size());
+    for (size_t k = 0; k < out.size(); ++k) parts[k].push_back(std::move(out[k]));
+  }
+  TensorList out;
+  for (size_t k = 0; k < parts.size(); ++k) out.push_back(cat(parts[k], options.out_dims.empty() ? 0 : options.out_dims[k]));
+  return out;
+}
+
+/// f as a function of input `argnum` alone, with its first result.
+Fn of_one(const Fn& f, const TensorList& inputs, int argnum) {
+  return [f, inputs, argnum](const Tensor& x) {
+    TensorList in = inputs;
+    in.at(static_cast<size_t>(argnum)) = x;
+    return f(in).at(0);
+  };
+}
+
+}  // namespace
+
+Fn grad(Fn f, ArgNums argnums) {
+  return [f = std::move(f), argnums = std::move(argnums)](const TensorList& x) { return run_grad(f, x, argnums, false); };
+}
+
+Fn grad_and_value(Fn f, ArgNums argnums) {
+  return [f = std::move(f), argnums = std::move(argnums)](const TensorList& x) { return run_grad(f, x, argnums, true); };
+}
+
+Vjp vjp(const Fn& f, const TensorList& inputs) {
+  GradMode on(true);
+  GradLevel level(on.before());
+  TensorList inside;
+  for (const Tensor& t : inputs) inside.push_back(level.enter(t, true));
+  const TensorList out = f(inside);
+  TensorList values;
+  for (const Tensor& t : out) values.push_back(level.leave(t));
+  auto back = std::make_shared<Pullback>(level, out, inside);
+  const size_t n = out.size();
+  return {std::move(values), Fn([back, n](const TensorList& g) {
+            if (g.size() != n) throw ValueError("vjp: " + std::to_string(n) + " results but " + std::to_string(g.size()) + " gradients");
+            return (*back)(g, true);
+          })};
+}
+
+Jvp jvp(const Fn& f, const TensorList& inputs, const TensorList& tangents) {
+  if (inputs.size() != tangents.size()) {
+    throw ValueError("jvp: " + std::to_string(inputs.size()) + " inputs but " + std::to_string(tangents.size()) + " tangents");
+  }
+  JvpLevel level;
+  TensorList inside;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (!(inputs[i].shape() == tangents[i].shape()) || inputs[i].dtype() != tangents[i].dtype()) {
+      throw ShapeError("jvp: input " + std::to_string(i) + " and its tangent differ")
+          .got("input: " + describe(inputs[i]) + "   tangent: " + describe(tangents[i]))
+          .need("the same shape and dtype");
+    }
+    inside.push_back(level.enter(inputs[i], tangents[i]));
+  }
+  Jvp r;
+  for (const Tensor& t : f(inside)) {
+    r.outputs.push_back(level.primal(t));
+    const Tensor d = level.tangent(t);
+    r.tangents.push_back(d.defined() ? d : zeros_like(r.outputs.back()));
+  }
+  return r;
+}
+
+Fn vmap(Fn f, VmapOptions options) {
+  return [f = std::move(f), options = std::move(options)](const TensorList& inputs) {
+    const BatchDims b = batch_dims(inputs, options);
+    const bool whole = options.chunk_size <= 0 || b.size.value() <= options.chunk_size;
+    return whole ? run_vmap(f, inputs, b, options) : run_chunks(f, inputs, b, options);
+  };
+}
+
+Fn jacrev(Fn f, int argnum) {
+  return [f = std::move(f), argnum](const TensorList& inputs) {
+    const Tensor& x = inputs.at(static_cast<size_t>(argnum));
+    const Vjp v = vjp(of_one(f, inputs, argnum), {x});
+    const Tensor& y = v.outputs[0];
+    Tensor rows = vmap(v.pullback)(TensorList{basis(y)})[0];
+    Shape shape = y.shape();
+    shape.append(x.shape().begin(), x.shape().end());
+    return rows.reshape(shape);
+  };
+}
+
+Fn jacfwd(Fn f, int argnum) {
+  return [f = std::move(f), argnum](const TensorList& inputs) {
+    const Tensor& x = inputs.at(static_cast<size_t>(argnum));
+    const Fn one = of_one(f, inputs, argnum);
+    const Fn columns = vmap([&](const Tensor& t) { return jvp(one, {x}, {t}).tangents[0]; }, {.out_dims = {-1}});
+    Tensor c = columns(basis(x));
+    Shape shape = c.shape();
+    shape.pop_back();
+    shape.append(x.shape().begin(), x.shape().end());
+    return c.reshape(shape);
+  };
+}
+
+Fn hessian(Fn f, int argnum) { return jacfwd(jacrev(std::move(f), argnum), argnum); }
+
+}  // namespace thixo::func
