@@ -155,7 +155,7 @@ void def_randint(Op& op) {
 void def_randperm(Op& op) {
   op.schema(
         "randperm(n: int, *, dtype: dtype? = None, device: device? = None, generator: rng = None) -> Tensor @creation")
-      .doc("0, 1, ..., n - 1 in a random order, all orders as likely (Fisher and Yates).")
+      .doc("0, 1, ..., n - 1 in a random order, all as likely: for i from n - 1 down to 1, elements i and r_i mod (i + 1) change places.")
       .source("Durstenfeld 1964, Algorithm 235: Random permutation")
       .example(">>> thixo.randperm(4).sum()\ntensor(6)")
       .infer([](Infer& c) { new_result(c, c.none("dtype") ? DType::I64 : c.type("dtype"), {c.integer("n")}); })

@@ -1,0 +1,1 @@
+"""The families of golden values; see tools/golden.py."""
