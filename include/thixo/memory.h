@@ -25,5 +25,8 @@ THIXO_API void empty_cache();
 /// The most that `kept` may become; 0 lifts the limit. Also THIXO_MEMORY_LIMIT. An allocation beyond it is an
 /// "out of memory" error.
 THIXO_API void set_memory_limit(int64_t bytes);
+/// Memory that was not used for so many seconds goes back to the system when the next block of more than 4 KiB is
+/// released. 0: at once; a negative number: never. Also THIXO_MEMORY_IDLE.
+THIXO_API void set_memory_idle(int64_t seconds);
 
 }  // namespace thixo

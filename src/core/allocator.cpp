@@ -73,10 +73,10 @@ struct Central {
 
   Central() {
     limit = env_bytes(Env::MemoryLimit);
-    const int64_t seconds = env_int(Env::MemoryIdle);
-    idle = seconds < 0 ? kNever : seconds;
+    set_idle(env_int(Env::MemoryIdle));
     trimmed_at = now_seconds();
   }
+  void set_idle(int64_t seconds) { idle = seconds < 0 ? kNever : seconds; }
 
   int64_t allocated() const {
     int64_t sum = bytes;
@@ -91,9 +91,9 @@ struct Central {
     return freed;
   }
   void trim_idle(int64_t now) {
-    if (idle == kNever || now - trimmed_at <= idle / 2) return;
+    if (idle == kNever || now - trimmed_at < idle / 2) return;
     trimmed_at = now;
-    trim(now - idle - 1);
+    trim(now - idle);
   }
 
   [[noreturn]] void out_of_memory(size_t asked, const char* who) {
@@ -312,6 +312,12 @@ void set_memory_limit(int64_t bytes) {
   detail::Central& c = detail::central();
   std::lock_guard<std::mutex> lock(c.mutex);
   c.limit = bytes;
+}
+
+void set_memory_idle(int64_t seconds) {
+  detail::Central& c = detail::central();
+  std::lock_guard<std::mutex> lock(c.mutex);
+  c.set_idle(seconds);
 }
 
 }  // namespace thixo

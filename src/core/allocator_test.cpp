@@ -89,6 +89,17 @@ TEST(Allocator, LargeBlocksAreOnHugePagesAndGoBack) {
   EXPECT_EQ(memory_stats().kept, before);
 }
 
+TEST(Allocator, IdleMemoryGoesBackByItself) {
+  empty_cache();
+  const int64_t before = memory_stats().kept;
+  deallocate(allocate(8 << 20), 8 << 20);
+  EXPECT_EQ(memory_stats().kept - before, 8 << 20) << "kept for half a minute";
+  set_memory_idle(0);
+  deallocate(allocate(2 << 20), 2 << 20);
+  EXPECT_EQ(memory_stats().kept, before);
+  set_memory_idle(30);
+}
+
 TEST(Allocator, Peak) {
   reset_peak_memory_stats();
   const int64_t base = memory_stats().allocated;

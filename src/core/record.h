@@ -3,8 +3,8 @@
 
 #include <vector>
 
-#include "thixo/attr.h"
 #include "core/storage.h"
+#include "thixo/attr.h"
 #include "thixo/tensor.h"
 
 namespace thixo {
