@@ -141,7 +141,8 @@ bool folds_lanes(const Stmt& loop, int id);
 /// stores to In buffers, non-uniform If, accumulators used outside their life.
 void verify(const Kernel& k);
 
-/// A compact byte string and back (the compiler plugin's input, the cache's key). Throws ValueError on bad bytes.
+/// A compact byte string and back (the compiler plugin's input, the cache's key). Throws ValueError on bad bytes;
+/// what they say is still to be verified.
 std::string serialize(const Kernel& k);
 Kernel deserialize(std::string_view bytes);
 

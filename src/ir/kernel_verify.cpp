@@ -27,6 +27,7 @@ namespace {
 
 constexpr int kMaxUnrolledDepth = 4;
 constexpr int64_t kMaxUnrolledExtent = 65535;
+constexpr int kMaxTile = 1024;
 
 bool identifier(const std::string& name) {
   if (name.empty() || (name[0] >= '0' && name[0] <= '9')) return false;
@@ -116,7 +117,12 @@ class Verifier {
       expr(a.init);
       need(vector_ || !lane_dependent(a.init), "an init outside a Vector loop is a scalar");
     }
-    for (int n : a.tile) need(n > 0, "a tile's extents are positive");
+    int64_t elements = 1;
+    for (int n : a.tile) {
+      need(n > 0 && n <= kMaxTile, "a tile's extents are positive and small");
+      elements *= n;
+      need(elements <= kMaxTile, "a tile has at most 1024 elements");
+    }
     accs_[a.id] = {&a, !vector_ && folds_lanes(s, a.id), true, vector_};
   }
 
