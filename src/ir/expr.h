@@ -133,6 +133,7 @@ inline Expr operator-(Expr a) { return unary(ExprOp::Neg, a); }
 // Of bool too. Not &&, || and !, which ask whether an Expr is null.
 inline Expr operator&(Expr a, Expr b) { return binary(ExprOp::And, a, b); }
 inline Expr operator|(Expr a, Expr b) { return binary(ExprOp::Or, a, b); }
+inline Expr operator^(Expr a, Expr b) { return binary(ExprOp::Xor, a, b); }
 inline Expr operator~(Expr a) { return unary(ExprOp::Not, a); }
 inline Expr exp(Expr a) { return unary(ExprOp::Exp, a); }
 inline Expr log(Expr a) { return unary(ExprOp::Log, a); }
