@@ -1,5 +1,6 @@
 // The list of everything in the pack. A new kind of kernel adds its section here.
 #include "codegen/cast_kernels.h"
+#include "codegen/gemm_kernels.h"
 #include "codegen/pack_builder.h"
 #include "codegen/pointwise_kernels.h"
 #include "codegen/update_kernels.h"
@@ -9,6 +10,7 @@ namespace thixo::codegen {
 std::span<const PackSection> pack_sections() {
   static constexpr PackSection kSections[] = {
       add_cast_kernels,
+      add_gemm_kernels,
       add_pointwise_kernels,
       add_update_kernels,
   };

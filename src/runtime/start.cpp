@@ -1,4 +1,5 @@
 // Brings the parts of the library together, once, when the first op is dispatched.
+#include "backend/cpu/entries.h"
 #include "ir/dispatch.h"
 #include "runtime/eager.h"
 
@@ -6,6 +7,7 @@ namespace thixo::detail {
 
 DispatchTable start() {
   add_copy_entries();
+  cpu::add_cpu_entries();
   DispatchTable t;
   t.eager = eager;
   t.eager_into = eager_into;

@@ -2,7 +2,6 @@
 #include "backend/cpu/conv.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/kernels.h"
@@ -33,21 +32,6 @@ Conv numbers(const Call& call, const ops::Conv2d& v, const TensorRecord& x, cons
   return c;
 }
 
-void fill_zero(const TensorRecord& t) {
-  const size_t item = item_size(t.dtype);
-  int64_t count = 1;
-  for (Dim d : t.shape) count *= d.value();
-  for (int64_t i = 0; i < count; ++i) {
-    int64_t rest = i, at = 0;
-    for (size_t d = t.shape.size(); d-- > 0;) {
-      const int64_t extent = t.shape[d];
-      at += rest % extent * t.strides[d].value();
-      rest /= extent;
-    }
-    std::memset(static_cast<char*>(t.data()) + static_cast<size_t>(at) * item, 0, item);
-  }
-}
-
 }  // namespace
 
 void add_in_tree(DType type, void* arrays, int64_t count, int64_t n) {
@@ -68,8 +52,10 @@ void add_in_tree(DType type, void* arrays, int64_t count, int64_t n) {
   });
 }
 
-void conv2d_kernel(const Call& call, std::span<const Tensor> out) {
-  const TensorRecord &x = *call.in[0].record(), &w = *call.in[1].record(), &y = *out[0].record();
+namespace {
+
+void run_conv2d(const Call& call, const Tensor& out) {
+  const TensorRecord &x = *call.in[0].record(), &w = *call.in[1].record(), &y = *out.record();
   Conv v = numbers(call, ops::conv2d_of(call), x, y);
   for (size_t d = 0; d < 4; ++d) v.w_strides[d] = w.strides[d];
   const TensorRecord* bias = call.has(2) ? call.in[2].record() : nullptr;
@@ -81,11 +67,11 @@ void conv2d_kernel(const Call& call, std::span<const Tensor> out) {
   }
 }
 
-void conv2d_input_grad_kernel(const Call& call, std::span<const Tensor> out) {
-  const TensorRecord &g = *call.in[0].record(), &w = *call.in[1].record(), &dx = *out[0].record();
+void run_conv2d_input_grad(const Call& call, const Tensor& out) {
+  const TensorRecord &g = *call.in[0].record(), &w = *call.in[1].record(), &dx = *out.record();
   Conv v = numbers(call, ops::conv2d_input_grad_of(call), dx, g);
   for (size_t d = 0; d < 4; ++d) v.w_strides[d] = w.strides[d];
-  if (v.o == 0) return fill_zero(dx);
+  if (v.o == 0) return fill_zero(out);
   if (library_takes(v)) {
     library_input_grad(v, g.data(), w.data(), dx.data());
   } else {
@@ -93,10 +79,10 @@ void conv2d_input_grad_kernel(const Call& call, std::span<const Tensor> out) {
   }
 }
 
-void conv2d_weight_grad_kernel(const Call& call, std::span<const Tensor> out) {
-  const TensorRecord &g = *call.in[0].record(), &x = *call.in[1].record(), &dw = *out[0].record();
+void run_conv2d_weight_grad(const Call& call, const Tensor& out) {
+  const TensorRecord &g = *call.in[0].record(), &x = *call.in[1].record(), &dw = *out.record();
   const Conv v = numbers(call, ops::conv2d_weight_grad_of(call), x, g);
-  if (v.n == 0) return fill_zero(dw);
+  if (v.n == 0) return fill_zero(out);
   const DType type = gemm_type(v.dtype);
   const int64_t taps = v.taps();
   const Array<char> sums(v.o * taps * static_cast<int64_t>(item_size(type)));
@@ -111,5 +97,11 @@ void conv2d_weight_grad_kernel(const Call& call, std::span<const Tensor> out) {
   }
   store_block(v.dtype, sums.get(), taps, v.o, taps, dw.data(), dw.strides[0], at.get());
 }
+
+}  // namespace
+
+void conv2d_kernel(const Call& call, std::span<const Tensor> out) { without_alias(call, out[0], run_conv2d); }
+void conv2d_input_grad_kernel(const Call& call, std::span<const Tensor> out) { without_alias(call, out[0], run_conv2d_input_grad); }
+void conv2d_weight_grad_kernel(const Call& call, std::span<const Tensor> out) { without_alias(call, out[0], run_conv2d_weight_grad); }
 
 }  // namespace thixo::cpu

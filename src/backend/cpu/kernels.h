@@ -5,6 +5,13 @@
 
 namespace thixo::cpu {
 
+/// Contractions read their operands while they write: when `out` is an operand itself (the executor lets no other
+/// overlap pass), `run` gets memory of its own, which is copied afterwards.
+void without_alias(const Call& call, const Tensor& out, void (*run)(const Call&, const Tensor&));
+/// Elements one by one: for what is rare.
+void copy_elements(const Tensor& from, const Tensor& to);
+void fill_zero(const Tensor& t);
+
 void matmul_kernel(const Call& call, std::span<const Tensor> out);
 void linear_kernel(const Call& call, std::span<const Tensor> out);
 void conv2d_kernel(const Call& call, std::span<const Tensor> out);

@@ -94,20 +94,18 @@ void fold_lead(Gemm& g, SmallVec<Lead, kMaxRank>& lead) {
   }
 }
 
-}  // namespace
-
-void matmul_kernel(const Call& call, std::span<const Tensor> out) {
+void run_matmul(const Call& call, const Tensor& out) {
   const bool rows = call.rank(0) > 1, columns = call.rank(1) > 1;
-  const Stack a(call.in[0], rows, true), b(call.in[1], true, columns), c(out[0], rows, columns);
+  const Stack a(call.in[0], rows, true), b(call.in[1], true, columns), c(out, rows, columns);
   Gemm g{call.dtype(0), a.rows, b.columns, a.columns, a.matrix(), b.matrix(), c.matrix()};
   SmallVec<Lead, kMaxRank> lead = lead_dims(a, b, c);
   fold_lead(g, lead);
   run_batch(g, lead);
 }
 
-void linear_kernel(const Call& call, std::span<const Tensor> out) {
+void run_linear(const Call& call, const Tensor& out) {
   const bool rows = call.rank(0) > 1;
-  const Stack a(call.in[0], rows, true), w(call.in[1], true, true), c(out[0], rows, true);
+  const Stack a(call.in[0], rows, true), w(call.in[1], true, true), c(out, rows, true);
   Gemm g{call.dtype(0), a.rows, w.rows, a.columns, a.matrix(), {w.t->data(), w.column_stride, w.row_stride}, c.matrix()};
   if (call.has(2)) {
     g.bias = call.in[2].record()->data();
@@ -117,5 +115,10 @@ void linear_kernel(const Call& call, std::span<const Tensor> out) {
   fold_lead(g, lead);
   run_batch(g, lead);
 }
+
+}  // namespace
+
+void matmul_kernel(const Call& call, std::span<const Tensor> out) { without_alias(call, out[0], run_matmul); }
+void linear_kernel(const Call& call, std::span<const Tensor> out) { without_alias(call, out[0], run_linear); }
 
 }  // namespace thixo::cpu

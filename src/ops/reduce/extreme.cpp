@@ -18,7 +18,10 @@ Values shared_gradient(GradCtx& c) {
 
 std::vector<Sample> extreme_samples() {
   std::vector<Sample> s = reduce_samples();
-  s.push_back({.in = {{{2, 0}}}, .attrs = {{"dim", Shape{1}}}, .bad = "no elements along the reduced dims"});
+  Sample& none = s.emplace_back();
+  none.in = {{{2, 0}}};
+  none.attrs = {{"dim", Shape{1}}};
+  none.bad = "no elements along the reduced dims";
   return s;
 }
 
