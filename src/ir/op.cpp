@@ -126,9 +126,10 @@ Op& Op::fused_rows() {
   d_.fused_rows = true;
   return *this;
 }
-Op& Op::ulps(double f32, double f64) {
+Op& Op::ulps(double f32, double f64, double floor) {
   d_.ulps_f32 = f32;
   d_.ulps_f64 = f64;
+  d_.ulps_floor = floor;
   return *this;
 }
 

@@ -195,6 +195,7 @@ struct OpDef {
   bool bool_result = false, commutative = false, random = false, fused_rows = false, differentiable = true,
        same_dtype = false;
   double ulps_f32 = 4, ulps_f64 = 4;
+  double ulps_floor = 0;  // errors count in ulps of results at least this large (cancellation near zero)
   const std::string& name() const { return schema.name; }
 };
 
@@ -224,7 +225,7 @@ class Op {
   Op& commutative();
   Op& fused_rows();  ///< a composite over rows of the last dim(s): its decomposition is scheduled into one kernel for
                      ///< eager
-  Op& ulps(double f32, double f64);
+  Op& ulps(double f32, double f64, double floor = 0);
 
  private:
   OpDef& d_;
