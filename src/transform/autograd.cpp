@@ -1,6 +1,7 @@
 // backward() and grad(): checks, the first gradients, and the run.
 #include "thixo/autograd.h"
 
+#include "ir/dispatch.h"
 #include "transform/backward.h"
 #include "transform/tape.h"
 

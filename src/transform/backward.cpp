@@ -63,12 +63,8 @@ void add_to_grad(TensorRecord* leaf, Tensor g, bool create_graph) {
     }
   } else if (create_graph || (is_private(g) && same_layout(g, *leaf))) {
     m.grad = std::move(g);
-  } else if (leaf->wrapper || !leaf->storage) {
-    m.grad = g.detach();
   } else {
-    Tensor fresh = empty_strided(leaf->shape, dense_strides(leaf->shape, leaf->strides), {.dtype = leaf->dtype, .device = leaf->device});
-    fresh.copy_(g);
-    m.grad = std::move(fresh);
+    m.grad = g.clone(is_channels_last(leaf->shape, leaf->strides) ? MemoryFormat::ChannelsLast : MemoryFormat::Contiguous);
   }
   if (m.after_accumulate.empty()) return;
   const Tensor t{Ref<TensorRecord>(leaf)};
@@ -82,13 +78,13 @@ BackwardRun::~BackwardRun() {
   for (Node* n : claimed_) {
     n->arrived.clear();
     n->queued = n->wanted = false;
-    n->run = nullptr;
+    n->owner = nullptr;
   }
 }
 
 void BackwardRun::claim(Node* n) {
   const BackwardRun* free = nullptr;
-  if (n->run.compare_exchange_strong(free, this, std::memory_order_acquire) || free == this) return;
+  if (n->owner.compare_exchange_strong(free, this, std::memory_order_acquire) || free == this) return;
   throw ValueError("backward: another backward is passing through the same graph")
       .fix("let one thread at a time run backward through shared parts of a graph, and none from its own hooks")
       .at(n->at);
@@ -137,7 +133,7 @@ bool BackwardRun::wants(const Edge& e) const {
 void BackwardRun::mark_wanted() {
   std::vector<Node*> stack;
   auto visit = [&](Node* n) {
-    if (n->run.load(std::memory_order_relaxed) == this) return;
+    if (n->owner.load(std::memory_order_relaxed) == this) return;
     claim(n);
     claimed_.push_back(n);
     stack.push_back(n);
@@ -153,7 +149,7 @@ void BackwardRun::mark_wanted() {
     }
   }
   for (const Captured& c : captures_) {
-    if (!c.at.is_leaf() && c.at.node()->run == this) c.at.node()->wanted = true;
+    if (!c.at.is_leaf() && c.at.node()->owner == this) c.at.node()->wanted = true;
   }
   std::sort(claimed_.begin(), claimed_.end(), earlier);
   for (Node* n : claimed_) {
@@ -212,7 +208,7 @@ void BackwardRun::finish_leaf(TensorRecord* leaf, HookedLeaf& h) {
 
 void BackwardRun::process(Node* n) {
   SmallVec<Tensor, 1> g = std::move(n->arrived);
-  if (!capturing_) n->run.store(nullptr, std::memory_order_release);
+  if (!capturing_) n->owner.store(nullptr, std::memory_order_release);
   if (n->extras) {
     for (const NodeHooks::Hook& hook : std::vector(n->extras->hooks)) {
       if (!g[hook.output].defined()) continue;

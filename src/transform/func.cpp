@@ -42,12 +42,12 @@ TensorList run_grad(const Fn& f, const TensorList& inputs, const ArgNums& argnum
   for (int a : argnums) leaves.push_back(inside[static_cast<size_t>(a < 0 ? a + static_cast<int>(inputs.size()) : a)]);
   TensorList out = f(inside);
   check_scalar(out);
-  const Pullback back(level, {out[0]}, leaves);
+  const Pullback back(level, TensorList{out[0]}, leaves);
   TensorList result;
   if (with_value) {
     for (const Tensor& t : out) result.push_back(level.leave(t));
   }
-  for (Tensor& g : back({ones_like(level.leave(out[0]))}, false)) result.push_back(std::move(g));
+  for (Tensor& g : back(TensorList{ones_like(level.leave(out[0]))}, false)) result.push_back(std::move(g));
   return result;
 }
 

@@ -2,6 +2,7 @@
 
 #include <atomic>
 
+#include "transform/node.h"
 #include "transform/write.h"
 
 namespace thixo {

@@ -6,6 +6,7 @@
 #include "transform/backward.h"
 #include "transform/grad_level.h"
 #include "transform/saving.h"
+#include "transform/tape.h"
 #include "transform/write.h"
 
 namespace thixo {
@@ -61,7 +62,7 @@ Tensor JvpLevel::pointwise(const Call& call, const Tensor& out, const In& t) {
   for (size_t k = 0; k < t.size(); ++k) {
     if (!t[k].defined()) continue;
     Tensor part;
-    if (call.op->id < 0) {
+    if (is_derived(*call.op)) {
       SmallVec<bool, 8> needs(call.in.size(), false);
       needs[k] = true;
       const Values g = derived_op_grad(call, conj_if_complex(t[k]), {needs.data(), needs.size()});

@@ -72,7 +72,7 @@ class Node : public Object, public Pooled<Node> {
   NodeHooks& hooks();
 
   // State of the one backward that is passing through.
-  std::atomic<const BackwardRun*> run{nullptr};
+  std::atomic<const BackwardRun*> owner{nullptr};
   bool queued = false, wanted = false;
   SmallVec<Tensor, 1> arrived;
 

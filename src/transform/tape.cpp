@@ -114,7 +114,7 @@ void OpNode::keep_value(Kept& k, const Tensor& t) {
 
 void OpNode::choose_saved(const Call& call, const Values& out) {
   uint32_t in_mask = 0, out_mask = 0;
-  const bool derive = op->tier == Tier::Pointwise && !op->grad && op->id >= 0;
+  const bool derive = op->tier == Tier::Pointwise && !op->grad && !is_derived(*op);
   if (derive) {
     for (size_t k = 0; k < edges.size(); ++k) {
       const PointwiseGrad* d = edges[k] ? &derived_grad(*op, static_cast<int>(k), call.attrs) : nullptr;
@@ -125,9 +125,9 @@ void OpNode::choose_saved(const Call& call, const Values& out) {
   } else if (op->tier == Tier::Pointwise && !op->grad) {
     in_mask = ~0U;  // a derived gradient itself: derived_op_grad is given the whole call
   } else if (op->grad) {
-    SmallVec<bool, 8> wanted;
-    for (const Edge& e : edges) wanted.push_back(static_cast<bool>(e));
-    const SaveMask m = values_to_save(call, out, {wanted.data(), wanted.size()});
+    SmallVec<bool, 8> flows;
+    for (const Edge& e : edges) flows.push_back(static_cast<bool>(e));
+    const SaveMask m = values_to_save(call, out, {flows.data(), flows.size()});
     in_mask = m.in;
     out_mask = m.out;
   }
@@ -195,13 +195,13 @@ Values OpNode::pointwise_grads(TapeGrad& ctx) const {
   return out;
 }
 
-Values OpNode::apply(std::span<const Tensor> g, const GradRun& run) {
+Values OpNode::apply(std::span<const Tensor> g, const GradRun& how) {
   if (freed_ && keeps_values_) {
     throw ValueError("backward: the saved values of " + op->name() + " were freed by an earlier backward")
         .fix("pass retain_graph=true to the first backward when the graph is used again")
         .at(at);
   }
-  TapeGrad ctx(*this, g, run);
+  TapeGrad ctx(*this, g, how);
   Values out;
   if (op->grad) {
     out = op->grad(ctx);
@@ -250,7 +250,7 @@ void OpNode::copy_saved_from(const Storage* storage) {
   for (Kept& k : operands_) {
     if (!k.saved || k.value.record()->storage.get() != storage) continue;
     Edge e = gradient_edge(k.value);
-    Tensor copy = k.value.clone();
+    Tensor copy = k.value.clone(MemoryFormat::Preserve);
     if (e && !e.is_leaf()) set_history(copy, Ref<Node>(e.node()), static_cast<uint32_t>(e.output));
     k.value = copy;
     k.version = version_of(copy);

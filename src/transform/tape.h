@@ -24,7 +24,7 @@ class OpNode final : public Node {
 
   std::string name() const override { return op->name(); }
   size_t results() const override { return results_.size(); }
-  Values apply(std::span<const Tensor> g, const GradRun& run) override;
+  Values apply(std::span<const Tensor> g, const GradRun& how) override;
   void release_saved() override;
   /// Before `storage` is overwritten: values saved from it become copies, so that backward still finds them.
   void copy_saved_from(const Storage* storage);
@@ -48,6 +48,9 @@ class OpNode final : public Node {
   SmallVec<const PointwiseGrad*, 2> derived_;  ///< per operand, null where no gradient is wanted
   bool keeps_values_ = false, freed_ = false;
 };
+
+/// A gradient that derived_grad made: its own gradients are derived_op_grad's.
+inline bool is_derived(const OpDef& op) { return static_cast<size_t>(op.id) >= all_ops().size(); }
 
 /// DispatchTable::tape.
 Values tape(const Call& call, Values (*below)(const Call&));

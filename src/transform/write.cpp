@@ -132,7 +132,7 @@ Tensor view_grad(GradCtx& c) {
   auto chain = std::make_shared<std::vector<ViewStep>>();
   chain->push_back({k.op, {k.attrs.begin(), k.attrs.end()}});
   const Tensor g = c.g();
-  const Tensor in[] = {g.new_zeros(k.shape(0)), g};
+  const Tensor in[] = {zeros(k.shape(0), {.dtype = g.dtype(), .device = g.device()}), g};
   const Attr attrs[] = {ViewChain(std::move(chain))};
   return dispatch1(Call{write_op, in, attrs, k.at});
 }

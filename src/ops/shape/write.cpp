@@ -20,7 +20,7 @@ void def_write(Op& op) {
       .doc("base with value, broadcast and converted, in the place that the views of `chain` show.")
       .infer([](Infer& c) { c.result(c.dtype(0), c.shape(0)); })
       .compose([](const Call& c) {
-        Tensor out = c.in[0].clone();
+        Tensor out = c.in[0].clone(MemoryFormat::Preserve);
         replay(out, c).copy_(c.in[1]);
         return Values{out};
       })

@@ -1,0 +1,130 @@
+// In-place ops and views under autograd, against values computed by hand.
+#include "thixo/autograd.h"
+#include "transform/test_util.h"
+
+namespace thixo {
+namespace {
+
+TEST(Write, InPlaceIsThePureOp) {
+  Tensor a = leaf({1, 2});
+  Tensor y = a * 3;
+  y.add_(a);   // 4a
+  y.mul_(y);   // 16 a^2
+  y.sum().backward();
+  expect_values(y, {16, 64});
+  expect_values(a.grad(), {32, 64});
+}
+
+TEST(Write, TheOldValueIsKeptWhenItsGradientNeedsIt) {
+  Tensor a = leaf({1, 2}), w = leaf({5, 6});
+  Tensor y = a * 1;
+  y.mul_(w);  // the gradient of w is the old y
+  y.sum().backward();
+  expect_values(w.grad(), {1, 2});
+  expect_values(a.grad(), {5, 6});
+}
+
+TEST(Write, ThroughAView) {
+  Tensor a = leaf({1, 2, 3, 4}, {2, 2});
+  Tensor y = a * 1;
+  y.select(0, 1).mul_(10);
+  (y * y).sum().backward();
+  expect_values(y, {1, 2, 30, 40});
+  expect_values(a.grad(), {2, 4, 600, 800});
+}
+
+TEST(Write, ThroughAViewOfAView) {
+  Tensor a = leaf({1, 2, 3, 4}, {2, 2}), v = leaf(7);
+  Tensor y = a * 1;
+  y.select(0, 1).select(0, 0).copy_(v);
+  (y * y).sum().backward();
+  expect_values(y, {1, 2, 7, 4});
+  expect_values(a.grad(), {2, 4, 0, 8});
+  expect_values(v.grad(), {14});
+}
+
+TEST(Write, ViewsMadeEarlierSeeIt) {
+  Tensor a = leaf({1, 2, 3, 4}, {2, 2});
+  Tensor y = a * 1;
+  Tensor row = y.select(0, 0), column = y.select(1, 0);
+  row.mul_(5);  // y = [[5a, 5b], [c, d]]
+  column.sum().backward();
+  expect_values(a.grad(), {5, 0, 1, 0});
+}
+
+TEST(Write, BaseBecomesPartOfTheGraphThroughAView) {
+  Tensor w = leaf({2, 3});
+  Tensor buffer = zeros({2, 2}, {.dtype = float64});
+  Tensor row = buffer.select(0, 1);
+  EXPECT_FALSE(row.requires_grad());
+  buffer.select(0, 1).copy_(w);
+  EXPECT_TRUE(buffer.requires_grad());
+  EXPECT_TRUE(row.requires_grad());
+  (row * row).sum().backward();
+  expect_values(w.grad(), {4, 6});
+}
+
+TEST(Write, ViewsMadeWithoutGradStayOutside) {
+  Tensor a = leaf({1, 2});
+  Tensor y = a * 1, v;
+  {
+    NoGrad guard;
+    v = y.select(0, 0);
+  }
+  EXPECT_FALSE(v.requires_grad());
+}
+
+TEST(Write, SecondOrderThroughAWrite) {
+  Tensor a = leaf({1, 2});
+  Tensor y = a * a;
+  y.select(0, 0).mul_(a.select(0, 1));  // [a0^2 a1, a1^2]
+  Tensor g = autograd::grad({y.sum()}, {a}, {.create_graph = true})[0];
+  expect_values(g, {4, 1 + 4});
+  Tensor h = autograd::grad({g.select(0, 0)}, {a})[0];  // d(2 a0 a1)
+  expect_values(h, {4, 2});
+}
+
+TEST(Write, LeavesAreRefused) {
+  Tensor a = leaf({1, 2});
+  EXPECT_EQ(headline_of([&] { a.add_(1); }), "ValueError: add: a leaf that requires grad is used in an in-place operation");
+  EXPECT_EQ(headline_of([&] { a.select(0, 0).add_(1); }),
+            "ValueError: add: a view of a leaf that requires grad is used in an in-place operation");
+  NoGrad guard;
+  a.add_(1);
+  expect_values(a, {2, 3});
+}
+
+TEST(Write, OverwrittenValuesAreNoticed) {
+  Tensor a = leaf({1, 2});
+  Tensor b = a * 1;
+  Tensor y = b.exp() + b * b;
+  {
+    NoGrad guard;
+    b.add_(1);
+  }
+  const std::string text = error_text([&] { y.sum().backward(); });
+  EXPECT_NE(text.find("ValueError: backward: a value that mul needs was overwritten in place"), std::string::npos) << text;
+  EXPECT_NE(text.find("saved at version 0, now at version 1"), std::string::npos) << text;
+  EXPECT_NE(text.find("overwritten by add_ ("), std::string::npos) << text;
+  EXPECT_NE(text.find("write_test.cpp:"), std::string::npos) << text;
+}
+
+TEST(Write, ShapesAndDtypesMustFit) {
+  Tensor a = leaf({1, 2});
+  Tensor y = a * 1;
+  EXPECT_EQ(headline_of([&] { y.add_(f64({1, 2, 3, 4}, {2, 2})); }).substr(0, 16), "ShapeError: add:");
+  Tensor i = tensor(std::vector<int64_t>{1, 2}, {2});
+  EXPECT_EQ(headline_of([&] { i.copy_(a); i.add_(y); }).substr(0, 16), "DTypeError: add:");
+}
+
+TEST(Write, CopyBetweenDtypesFlows) {
+  Tensor a = leaf({1, 2});
+  Tensor y = zeros({2});
+  y.copy_(a);
+  EXPECT_EQ(y.dtype(), float32);
+  (y * y).sum().backward();
+  expect_values(a.grad(), {2, 4});
+}
+
+}  // namespace
+}  // namespace thixo
