@@ -9,7 +9,6 @@
 
 namespace thixo {
 
-
 enum class Env : uint8_t { NumThreads, MemoryLimit, MemoryIdle, Isa, Verify, Compiler, Cache };
 
 struct EnvSetting {
