@@ -47,7 +47,8 @@ struct BackwardOptions {
   TensorList inputs{};                 ///< only these leaves accumulate; empty: all
 };
 /// Adds the gradients of the sum of tensors[i] * gradients[i] to the `grad` of the leaves. An absent gradient is 1.
-THIXO_API void backward(const TensorList& tensors, const TensorList& gradients = {}, const BackwardOptions& options = {});
+THIXO_API void backward(const TensorList& tensors, const TensorList& gradients = {},
+                        const BackwardOptions& options = {});
 
 struct GradOptions {
   TensorList grad_outputs{};           ///< one per output; absent: 1
@@ -96,7 +97,8 @@ class THIXO_API FunctionContext {
 ///       ctx.save_for_backward({y});
 ///       return {y};
 ///     }
-///     TensorList backward(FunctionContext& ctx, const TensorList& g) override { return {g[0] * ctx.saved_tensors()[0]}; }
+///     TensorList backward(FunctionContext& ctx, const TensorList& g) override { return {g[0] *
+///     ctx.saved_tensors()[0]}; }
 ///   };
 ///   auto y = thixo::autograd::apply(thixo::make_ref<Exp>(), {x})[0];
 class THIXO_API Function : public Object {

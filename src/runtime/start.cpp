@@ -2,6 +2,7 @@
 #include "backend/cpu/entries.h"
 #include "ir/dispatch.h"
 #include "runtime/eager.h"
+#include "transform/start.h"
 
 namespace thixo::detail {
 
@@ -11,6 +12,7 @@ DispatchTable start() {
   DispatchTable t;
   t.eager = eager;
   t.eager_into = eager_into;
+  start_transforms(t);
   return t;
 }
 

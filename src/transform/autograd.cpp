@@ -58,7 +58,8 @@ void backward(const TensorList& tensors, const TensorList& gradients, const Back
   for (const Tensor& t : options.inputs) at.push_back(gradient_edge(t));
   for (size_t i = 0; i < at.size(); ++i) {
     if (!at[i] || !at[i].is_leaf()) {
-      throw ValueError("backward: inputs[" + std::to_string(i) + "] is no leaf that requires grad").got(describe(options.inputs[i]));
+      throw ValueError("backward: inputs[" + std::to_string(i) + "] is no leaf that requires grad")
+          .got(describe(options.inputs[i]));
     }
   }
   BackwardRun run(mode);

@@ -22,7 +22,8 @@ bool is_private(const Tensor& t) {
 
 /// Strides in which every element has a place of its own and there are no gaps: as a parameter's gradient may lie.
 bool same_layout(const Tensor& g, const TensorRecord& leaf) {
-  return g.shape() == leaf.shape && (g.strides() == leaf.strides || (is_contiguous(leaf.shape, leaf.strides) && g.is_contiguous()));
+  return g.shape() == leaf.shape &&
+         (g.strides() == leaf.strides || (is_contiguous(leaf.shape, leaf.strides) && g.is_contiguous()));
 }
 
 bool has_leaf_hooks(const TensorRecord& leaf) {
@@ -64,7 +65,8 @@ void add_to_grad(TensorRecord* leaf, Tensor g, bool create_graph) {
   } else if (create_graph || (is_private(g) && same_layout(g, *leaf))) {
     m.grad = std::move(g);
   } else {
-    m.grad = g.clone(is_channels_last(leaf->shape, leaf->strides) ? MemoryFormat::ChannelsLast : MemoryFormat::Contiguous);
+    m.grad =
+        g.clone(is_channels_last(leaf->shape, leaf->strides) ? MemoryFormat::ChannelsLast : MemoryFormat::Contiguous);
   }
   if (m.after_accumulate.empty()) return;
   const Tensor t{Ref<TensorRecord>(leaf)};
@@ -221,7 +223,8 @@ void BackwardRun::process(Node* n) {
   for (Captured& c : captures_) {
     if (!c.at.is_leaf() && c.at.node() == n) c.sum = g[static_cast<size_t>(c.at.output)];
   }
-  const bool goes_on = std::any_of(n->edges.begin(), n->edges.end(), [&](const Edge& e) { return e && (!capturing_ || wants(e)); });
+  const bool goes_on =
+      std::any_of(n->edges.begin(), n->edges.end(), [&](const Edge& e) { return e && (!capturing_ || wants(e)); });
   if (!goes_on) return;
   Running running(n);
   Values out = n->apply({g.data(), g.size()}, grad_run_);

@@ -106,14 +106,17 @@ TEST(Backward, SecondBackwardNeedsRetainGraph) {
   y.backward({}, /*retain_graph=*/true);
   y.backward();
   expect_values(a.grad(), {4, 8});
-  EXPECT_EQ(headline_of([&] { y.backward(); }), "ValueError: backward: the saved values of mul were freed by an earlier backward");
+  EXPECT_EQ(headline_of([&] { y.backward(); }),
+            "ValueError: backward: the saved values of mul were freed by an earlier backward");
 }
 
 TEST(Backward, Errors) {
   Tensor a = leaf({1, 2});
-  EXPECT_EQ(headline_of([&] { (a * 2).backward(); }), "ValueError: backward: grad can be implicitly created only for scalar outputs");
-  EXPECT_EQ(headline_of([&] { f64(1).backward(); }),
-            "ValueError: backward: element 0 of the outputs does not require grad and was not made from tensors that do");
+  EXPECT_EQ(headline_of([&] { (a * 2).backward(); }),
+            "ValueError: backward: grad can be implicitly created only for scalar outputs");
+  EXPECT_EQ(
+      headline_of([&] { f64(1).backward(); }),
+      "ValueError: backward: element 0 of the outputs does not require grad and was not made from tensors that do");
   EXPECT_EQ(headline_of([&] { (a * 2).backward(f64({1, 2, 3})); }),
             "ShapeError: backward: element 0 of the outputs and its gradient have different shapes");
   EXPECT_EQ(headline_of([&] { autograd::grad({(a * 2).sum()}, {f64({1, 2})}); }),

@@ -68,7 +68,9 @@ TensorList Context::saved_tensors() const {
   TensorList out;
   for (const Saved& s : saved) {
     if (s.value.defined() && version_of(s.value) != s.version) {
-      throw ValueError("backward: a value that " + node->name() + " saved was overwritten in place").got(describe(s.value)).at(node->at);
+      throw ValueError("backward: a value that " + node->name() + " saved was overwritten in place")
+          .got(describe(s.value))
+          .at(node->at);
     }
     Tensor t = s.value;
     if (t.defined() && run != nullptr && run->strip != 0) t = strip_wrapper(t, run->strip);
@@ -93,7 +95,8 @@ Values FunctionNode::apply(std::span<const Tensor> g, const GradRun& how) {
   TensorList got = function_->backward(c, grads);
   c.run = nullptr;
   if (got.size() != edges.size()) {
-    throw ValueError(name() + ": backward returned " + std::to_string(got.size()) + " gradients for " + std::to_string(edges.size()) + " inputs")
+    throw ValueError(name() + ": backward returned " + std::to_string(got.size()) + " gradients for " +
+                     std::to_string(edges.size()) + " inputs")
         .fix("return one per input, an undefined Tensor where there is none")
         .at(at);
   }
@@ -141,7 +144,8 @@ TensorList apply(Ref<Function> f, const TensorList& inputs, SourceLoc at) {
   if (!any) return out;
   // A result that is an input, or has a history already, gets one here without changing that tensor's.
   for (Tensor& t : out) {
-    const bool known = std::any_of(inputs.begin(), inputs.end(), [&](const Tensor& i) { return i.is_same(t); }) || t.requires_grad();
+    const bool known =
+        std::any_of(inputs.begin(), inputs.end(), [&](const Tensor& i) { return i.is_same(t); }) || t.requires_grad();
     if (known) t = alias(t);
   }
   auto node = make_ref<FunctionNode>(std::move(f), std::move(context));

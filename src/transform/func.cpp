@@ -14,7 +14,8 @@ std::vector<bool> chosen(const ArgNums& argnums, size_t n, const char* what) {
   for (int a : argnums) {
     const int64_t i = a < 0 ? a + static_cast<int64_t>(n) : a;
     if (i < 0 || i >= static_cast<int64_t>(n)) {
-      throw IndexError(std::string(what) + ": argnums has " + std::to_string(a) + " but the function got " + std::to_string(n) + " inputs");
+      throw IndexError(std::string(what) + ": argnums has " + std::to_string(a) + " but the function got " +
+                       std::to_string(n) + " inputs");
     }
     out[static_cast<size_t>(i)] = true;
   }
@@ -72,7 +73,8 @@ struct BatchDims {
 
 BatchDims batch_dims(const TensorList& inputs, const VmapOptions& options) {
   if (!options.in_dims.empty() && options.in_dims.size() != inputs.size()) {
-    throw ValueError("vmap: " + std::to_string(options.in_dims.size()) + " in_dims for " + std::to_string(inputs.size()) + " inputs");
+    throw ValueError("vmap: " + std::to_string(options.in_dims.size()) + " in_dims for " +
+                     std::to_string(inputs.size()) + " inputs");
   }
   BatchDims b;
   bool found = false;
@@ -81,12 +83,14 @@ BatchDims batch_dims(const TensorList& inputs, const VmapOptions& options) {
     if (d != kNoBatch) {
       const int64_t rank = inputs[i].dim();
       if (d < -rank || d >= rank) {
-        throw IndexError("vmap: in_dims has " + std::to_string(d) + " for an input of rank " + std::to_string(rank)).got(describe(inputs[i]));
+        throw IndexError("vmap: in_dims has " + std::to_string(d) + " for an input of rank " + std::to_string(rank))
+            .got(describe(inputs[i]));
       }
       d = d < 0 ? d + rank : d;
       const Dim n = inputs[i].size(d);
       if (found && !(n == b.size)) {
-        throw ShapeError("vmap: inputs have batches of different sizes, " + b.size.str() + " and " + n.str()).got(describe(inputs[i]));
+        throw ShapeError("vmap: inputs have batches of different sizes, " + b.size.str() + " and " + n.str())
+            .got(describe(inputs[i]));
       }
       b.size = n;
       found = true;
@@ -105,12 +109,14 @@ TensorList run_vmap(const Fn& f, const TensorList& inputs, const BatchDims& b, c
   }
   TensorList out = f(inside);
   if (!options.out_dims.empty() && options.out_dims.size() != out.size()) {
-    throw ValueError("vmap: " + std::to_string(options.out_dims.size()) + " out_dims for " + std::to_string(out.size()) + " results");
+    throw ValueError("vmap: " + std::to_string(options.out_dims.size()) + " out_dims for " +
+                     std::to_string(out.size()) + " results");
   }
   for (size_t i = 0; i < out.size(); ++i) {
     const int64_t rank = out[i].dim() + 1;
     const int64_t d = options.out_dims.empty() ? 0 : options.out_dims[i];
-    if (d < -rank || d >= rank) throw IndexError("vmap: out_dims has " + std::to_string(d) + " for a result of rank " + std::to_string(rank));
+    if (d < -rank || d >= rank)
+      throw IndexError("vmap: out_dims has " + std::to_string(d) + " for a result of rank " + std::to_string(rank));
     out[i] = level.leave(out[i], d < 0 ? d + rank : d);
   }
   return out;
@@ -130,7 +136,8 @@ TensorList run_chunks(const Fn& f, const TensorList& inputs, const BatchDims& b,
     for (size_t k = 0; k < out.size(); ++k) parts[k].push_back(std::move(out[k]));
   }
   TensorList out;
-  for (size_t k = 0; k < parts.size(); ++k) out.push_back(cat(parts[k], options.out_dims.empty() ? 0 : options.out_dims[k]));
+  for (size_t k = 0; k < parts.size(); ++k)
+    out.push_back(cat(parts[k], options.out_dims.empty() ? 0 : options.out_dims[k]));
   return out;
 }
 
@@ -146,11 +153,13 @@ Fn of_one(const Fn& f, const TensorList& inputs, int argnum) {
 }  // namespace
 
 Fn grad(Fn f, ArgNums argnums) {
-  return [f = std::move(f), argnums = std::move(argnums)](const TensorList& x) { return run_grad(f, x, argnums, false); };
+  return
+      [f = std::move(f), argnums = std::move(argnums)](const TensorList& x) { return run_grad(f, x, argnums, false); };
 }
 
 Fn grad_and_value(Fn f, ArgNums argnums) {
-  return [f = std::move(f), argnums = std::move(argnums)](const TensorList& x) { return run_grad(f, x, argnums, true); };
+  return
+      [f = std::move(f), argnums = std::move(argnums)](const TensorList& x) { return run_grad(f, x, argnums, true); };
 }
 
 Vjp vjp(const Fn& f, const TensorList& inputs) {
@@ -164,14 +173,16 @@ Vjp vjp(const Fn& f, const TensorList& inputs) {
   auto back = std::make_shared<Pullback>(level, out, inside);
   const size_t n = out.size();
   return {std::move(values), Fn([back, n](const TensorList& g) {
-            if (g.size() != n) throw ValueError("vjp: " + std::to_string(n) + " results but " + std::to_string(g.size()) + " gradients");
+            if (g.size() != n)
+              throw ValueError("vjp: " + std::to_string(n) + " results but " + std::to_string(g.size()) + " gradients");
             return (*back)(g, true);
           })};
 }
 
 Jvp jvp(const Fn& f, const TensorList& inputs, const TensorList& tangents) {
   if (inputs.size() != tangents.size()) {
-    throw ValueError("jvp: " + std::to_string(inputs.size()) + " inputs but " + std::to_string(tangents.size()) + " tangents");
+    throw ValueError("jvp: " + std::to_string(inputs.size()) + " inputs but " + std::to_string(tangents.size()) +
+                     " tangents");
   }
   JvpLevel level;
   TensorList inside;

@@ -180,16 +180,21 @@ TEST(Func, Errors) {
             "ValueError: grad: the function must return one element without dims");
   EXPECT_EQ(headline_of([] { func::vmap(cube_sum, {.in_dims = {3}})(f64({1, 2})); }),
             "IndexError: vmap: in_dims has 3 for an input of rank 1");
-  EXPECT_EQ(headline_of([] {
-              func::vmap([](const Tensor& a, const Tensor& b) { return a + b; })(TensorList{f64({1, 2}), f64({1, 2, 3})});
-            }),
-            "ShapeError: vmap: inputs have batches of different sizes, 2 and 3");
+  EXPECT_EQ(
+      headline_of([] {
+        func::vmap([](const Tensor& a, const Tensor& b) { return a + b; })(TensorList{f64({1, 2}), f64({1, 2, 3})});
+      }),
+      "ShapeError: vmap: inputs have batches of different sizes, 2 and 3");
   Tensor outside = f64({0, 0});
-  EXPECT_EQ(headline_of([&] { func::vmap([&](const Tensor& a) { return outside.add_(a); })(f64({1, 2, 3, 4}, {2, 2})); }),
-            "ValueError: add: an in-place op writes a value of this transform (grad, vmap, jvp) into a tensor made without it");
+  EXPECT_EQ(
+      headline_of([&] { func::vmap([&](const Tensor& a) { return outside.add_(a); })(f64({1, 2, 3, 4}, {2, 2})); }),
+      "ValueError: add: an in-place op writes a value of this transform (grad, vmap, jvp) into a tensor made without "
+      "it");
   Tensor kept;
   func::vmap([&](const Tensor& a) { return kept = a; })(f64({1, 2}));
-  EXPECT_NE(headline_of([&] { func::vmap([&](const Tensor& a) { return a + kept; })(f64({1, 2})); }).find("after that transform ended"),
+  EXPECT_NE(headline_of([&] {
+              func::vmap([&](const Tensor& a) { return a + kept; })(f64({1, 2}));
+            }).find("after that transform ended"),
             std::string::npos);
 }
 

@@ -33,7 +33,9 @@ void check_inputs(const TensorList& inputs, const char* what) {
         .got(describe(inputs[i]))
         .fix("differences need double precision: use x.to(thixo::float64)");
   }
-  if (!any) throw ValueError(std::string(what) + ": no input requires grad").fix("call requires_grad_() on what is to be checked");
+  if (!any)
+    throw ValueError(std::string(what) + ": no input requires grad")
+        .fix("call requires_grad_() on what is to be checked");
 }
 
 /// Values of all differentiable results, one after another.
@@ -67,7 +69,8 @@ struct Entry {
   int64_t out_element, in_element;
 };
 
-Error mismatch(const char* what, const Entry& e, const TensorList& out, const TensorList& inputs, double analytic, double numeric) {
+Error mismatch(const char* what, const Entry& e, const TensorList& out, const TensorList& inputs, double analytic,
+               double numeric) {
   return ValueError(std::string(what) + ": a gradient differs from the difference of values")
       .got("d output " + std::to_string(e.output) + index_text(e.out_element, out[e.output].shape()) + " / d input " +
            std::to_string(e.input) + index_text(e.in_element, inputs[e.input].shape()))
@@ -102,7 +105,8 @@ bool check(const Fn& f, const TensorList& inputs, const CheckOptions& o, const c
       for (size_t i = 0; i < inputs.size(); ++i) {
         if (!inputs[i].requires_grad()) continue;
         const Tensor& gi = g[at++];
-        const std::vector<double> row_values = gi.defined() ? gi.detach().to_vector<double>() : std::vector<double>(columns[i].size(), 0);
+        const std::vector<double> row_values =
+            gi.defined() ? gi.detach().to_vector<double>() : std::vector<double>(columns[i].size(), 0);
         for (size_t e = 0; e < columns[i].size(); ++e) {
           const double a = row_values[e], d = columns[i][e][row];
           if (std::abs(a - d) <= o.atol + o.rtol * std::abs(d)) continue;
@@ -130,7 +134,9 @@ Tensor some_numbers(const Tensor& like, size_t seed) {
 
 }  // namespace
 
-bool gradcheck(const Fn& f, const TensorList& inputs, const CheckOptions& options) { return check(f, inputs, options, "gradcheck"); }
+bool gradcheck(const Fn& f, const TensorList& inputs, const CheckOptions& options) {
+  return check(f, inputs, options, "gradcheck");
+}
 
 bool gradgradcheck(const Fn& f, const TensorList& inputs, const TensorList& grad_outputs, const CheckOptions& options) {
   check_inputs(inputs, "gradgradcheck");
@@ -158,8 +164,10 @@ bool gradgradcheck(const Fn& f, const TensorList& inputs, const TensorList& grad
     for (const Tensor& t : f(in)) {
       if (is_float(t.dtype()) && t.requires_grad()) out.push_back(t);
     }
-    TensorList grads = grad(out, wanted, {.grad_outputs = TensorList(x.begin() + static_cast<int64_t>(n), x.end()),
-                                          .create_graph = true, .materialize_grads = true});
+    TensorList grads = grad(out, wanted,
+                            {.grad_outputs = TensorList(x.begin() + static_cast<int64_t>(n), x.end()),
+                             .create_graph = true,
+                             .materialize_grads = true});
     return grads;
   };
   return check(first, all, options, "gradgradcheck");

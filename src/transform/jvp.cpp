@@ -106,7 +106,8 @@ Values JvpLevel::by_double_vjp(const Call& call, const Values& out, const In& t)
   TensorList outputs, cotangents;
   for (size_t k = 0; k < v.size(); ++k) {
     if (!t[k].defined() || !v[k].defined()) continue;
-    Tensor fitted = v[k].shape() == call.shape(static_cast<int>(k)) ? v[k] : v[k].sum_to_size(call.shape(static_cast<int>(k)));
+    Tensor fitted =
+        v[k].shape() == call.shape(static_cast<int>(k)) ? v[k] : v[k].sum_to_size(call.shape(static_cast<int>(k)));
     outputs.push_back(std::move(fitted));
     cotangents.push_back(conj_if_complex(t[k]));
   }
@@ -120,7 +121,8 @@ Values JvpLevel::by_double_vjp(const Call& call, const Values& out, const In& t)
 Values JvpLevel::tangents(const Call& call, const Values& out, const In& t) {
   const OpDef& op = *call.op;
   Values result(out.size());
-  if (!op.differentiable || std::none_of(t.begin(), t.end(), [](const Tensor& x) { return x.defined(); })) return result;
+  if (!op.differentiable || std::none_of(t.begin(), t.end(), [](const Tensor& x) { return x.defined(); }))
+    return result;
   if (op.tier == Tier::Pointwise && !op.grad) {
     if (is_differentiable(out[0].dtype())) result[0] = pointwise(call, out[0], t);
     return result;

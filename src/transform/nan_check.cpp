@@ -59,7 +59,8 @@ class NanCheck final : public BottomInterpreter {
  private:
   static Error found(const Call& call) {
     Node* n = running_node();
-    if (n == nullptr) return call.error(ErrorKind::Value, "the first nan or inf comes from here: its operands are finite");
+    if (n == nullptr)
+      return call.error(ErrorKind::Value, "the first nan or inf comes from here: its operands are finite");
     Error e = ValueError("backward of " + n->name() + ": the first nan or inf comes from here, in " + call.op->name());
     e.fix("look at the operands of the call that is named below");
     if (n->at.line() != 0) e.at(n->at);

@@ -94,8 +94,9 @@ uint64_t kind_of_call(const Call& call, std::span<const bool> wanted) {
   uint64_t h = call.in.size();
   for (size_t k = 0; k < call.in.size(); ++k) {
     const Tensor& t = call.in[k];
-    mix(h, !t.defined() ? 1 : static_cast<uint64_t>(wanted[k]) << 1 | static_cast<uint64_t>(t.dtype()) << 2 |
-                                  static_cast<uint64_t>(t.dim() + 1) << 8);
+    mix(h, !t.defined() ? 1
+                        : static_cast<uint64_t>(wanted[k]) << 1 | static_cast<uint64_t>(t.dtype()) << 2 |
+                              static_cast<uint64_t>(t.dim() + 1) << 8);
   }
   for (const Attr& a : call.attrs) {
     uint64_t v = a.index();

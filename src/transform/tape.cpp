@@ -2,13 +2,41 @@
 
 #include <algorithm>
 
+#include "base/thread_state.h"
 #include "ir/dispatch.h"
+#include "ir/variant.h"
 #include "transform/backward.h"
 #include "transform/interpreter.h"
 #include "transform/saving.h"
 #include "transform/write.h"
 
 namespace thixo {
+namespace {
+
+/// derived_grad() without its lock and its map: what this thread asked for before.
+struct KnownGrad {
+  int operand, variant;
+  const PointwiseGrad* grad;
+};
+using KnownGrads = std::vector<SmallVec<KnownGrad, 2>>;
+THIXO_FAST_TLS KnownGrads* t_grads = nullptr;
+
+const PointwiseGrad* known_grad(const OpDef& op, int operand, std::span<const Attr> attrs) {
+  if (t_grads == nullptr) {
+    thread_local KnownGrads table(all_ops().size());
+    t_grads = &table;
+  }
+  const int variant = attrs.empty() ? 0 : variant_of(op, attrs);
+  SmallVec<KnownGrad, 2>& known = (*t_grads)[static_cast<size_t>(op.id)];
+  for (const KnownGrad& g : known) {
+    if (g.operand == operand && g.variant == variant) return g.grad;
+  }
+  const PointwiseGrad* grad = &derived_grad(op, operand, attrs);
+  known.push_back({operand, variant, grad});
+  return grad;
+}
+
+}  // namespace
 
 /// What the gradient of one node sees while it runs.
 class TapeGrad final : public GradCtx {
@@ -64,8 +92,8 @@ class TapeGrad final : public GradCtx {
                            ? s.operands[s.operand_at(static_cast<size_t>(k), node_.operands_.size())].name
                            : "the result";
     Error e = ValueError("backward: a value that " + node_.op->name() + " needs was overwritten in place");
-    e.got(name + ": " + describe(kept.value) + " saved at version " + std::to_string(kept.version) + ", now at version " +
-          std::to_string(version_of(kept.value)));
+    e.got(name + ": " + describe(kept.value) + " saved at version " + std::to_string(kept.version) +
+          ", now at version " + std::to_string(version_of(kept.value)));
     if (auto w = writer_after(kept.value, kept.version)) e.got("overwritten by " + *w);
     e.fix("use the out-of-place form of the later op, or clone the value before it is overwritten");
     if (node_.at.line() != 0) e.at(node_.at);
@@ -117,7 +145,7 @@ void OpNode::choose_saved(const Call& call, const Values& out) {
   const bool derive = op->tier == Tier::Pointwise && !op->grad && !is_derived(*op);
   if (derive) {
     for (size_t k = 0; k < edges.size(); ++k) {
-      const PointwiseGrad* d = edges[k] ? &derived_grad(*op, static_cast<int>(k), call.attrs) : nullptr;
+      const PointwiseGrad* d = edges[k] ? known_grad(*op, static_cast<int>(k), call.attrs) : nullptr;
       derived_.push_back(d);
       if (d == nullptr) continue;
       for (int s : d->saved) (s == kSavedOut ? out_mask : in_mask) |= s == kSavedOut ? 1U : 1U << s;

@@ -28,11 +28,14 @@ bool Tensor::requires_grad() const {
 
 Tensor& Tensor::requires_grad_(bool on) {
   if (on && !is_differentiable(dtype())) {
-    throw DTypeError("requires_grad_: only floating-point and complex tensors can require gradients").got(describe(*this));
+    throw DTypeError("requires_grad_: only floating-point and complex tensors can require gradients")
+        .got(describe(*this));
   }
   if (!is_leaf()) {
     if (on) return *this;
-    throw ValueError("requires_grad_: only a leaf can stop requiring gradients").got(describe(*this)).fix("use detach() instead");
+    throw ValueError("requires_grad_: only a leaf can stop requiring gradients")
+        .got(describe(*this))
+        .fix("use detach() instead");
   }
   if (on || record()->grad) tape_meta(*this).requires_grad = on;
   return *this;
@@ -48,7 +51,8 @@ Tensor Tensor::grad() const { return record()->grad ? record()->grad->grad : Ten
 void Tensor::set_grad(const Tensor& g) {
   if (!g.defined()) return zero_grad();
   if (!(g.shape() == shape()) || g.dtype() != dtype()) {
-    throw ShapeError("set_grad: a gradient must look like its tensor").got("grad: " + describe(g) + "   tensor: " + describe(*this));
+    throw ShapeError("set_grad: a gradient must look like its tensor")
+        .got("grad: " + describe(g) + "   tensor: " + describe(*this));
   }
   tape_meta(*this).grad = g;
 }
@@ -71,7 +75,9 @@ Ref<Object> Tensor::grad_fn() const { return is_leaf() ? Ref<Object>() : record(
 
 int64_t Tensor::register_hook(std::function<Tensor(const Tensor&)> f) const {
   if (!requires_grad()) {
-    throw ValueError("register_hook: the tensor does not require gradients").got(describe(*this)).fix("call requires_grad_() first");
+    throw ValueError("register_hook: the tensor does not require gradients")
+        .got(describe(*this))
+        .fix("call requires_grad_() first");
   }
   const int64_t id = ++g_hook_id;
   TapeMeta& m = tape_meta(*this);
@@ -132,7 +138,8 @@ namespace autograd {
 
 int64_t register_post_accumulate_grad_hook(const Tensor& leaf, std::function<void(const Tensor&)> f) {
   if (!leaf.is_leaf() || !leaf.requires_grad()) {
-    throw ValueError("register_post_accumulate_grad_hook: only a leaf that requires gradients accumulates one").got(describe(leaf));
+    throw ValueError("register_post_accumulate_grad_hook: only a leaf that requires gradients accumulates one")
+        .got(describe(leaf));
   }
   const int64_t id = ++g_hook_id;
   tape_meta(leaf).after_accumulate.emplace_back(id, std::move(f));

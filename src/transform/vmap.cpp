@@ -93,7 +93,8 @@ Values VmapLevel::loop(const Call& call, bool own_keys) {
     SmallVec<Attr, 4> attrs;
     attrs.append(call.attrs.begin(), call.attrs.end());
     for (Attr& a : attrs) {
-      if (RngKey* k = std::get_if<RngKey>(&a); k != nullptr && own_keys) *k = split(*k, static_cast<uint64_t>(i) + 1000);
+      if (RngKey* k = std::get_if<RngKey>(&a); k != nullptr && own_keys)
+        *k = split(*k, static_cast<uint64_t>(i) + 1000);
     }
     Values one = dispatch(Call{call.op, {in.data(), in.size()}, {attrs.data(), attrs.size()}, call.at});
     if (i == 0) parts.resize(one.size());
@@ -127,7 +128,8 @@ Values VmapLevel::random(const Call& call) {
 }
 
 Values VmapLevel::apply(const Call& call) {
-  const bool takes_key = std::any_of(call.attrs.begin(), call.attrs.end(), [](const Attr& a) { return std::holds_alternative<RngKey>(a); });
+  const bool takes_key = std::any_of(call.attrs.begin(), call.attrs.end(),
+                                     [](const Attr& a) { return std::holds_alternative<RngKey>(a); });
   if (takes_key) return random(call);
   bool done = false;
   Values out;

@@ -22,18 +22,25 @@ bool overlaps_itself(const TensorRecord& r) {
 
 void check_fits(const Tensor& self, const Tensor& value, const Call& call) {
   if (level_of(value) > level_of(self)) {
-    throw call.error(ErrorKind::Value, "an in-place op writes a value of this transform (grad, vmap, jvp) into a tensor made without it")
+    throw call
+        .error(ErrorKind::Value,
+               "an in-place op writes a value of this transform (grad, vmap, jvp) into a tensor made without it")
         .fix("use the out-of-place form, or make the tensor from the function's arguments (zeros_like(x))");
   }
   if (!(value.shape() == self.shape())) {
-    throw call.error(ErrorKind::Shape, "the result of shape " + shape_str(value.shape()) + " does not fit in place into " + shape_str(self.shape()));
+    throw call.error(ErrorKind::Shape, "the result of shape " + shape_str(value.shape()) +
+                                           " does not fit in place into " + shape_str(self.shape()));
   }
   if (!can_cast(value.dtype(), self.dtype())) {
-    throw call.error(ErrorKind::DType, "the result, " + std::string(dtype_name(value.dtype())) + ", cannot be written in place into " +
+    throw call.error(ErrorKind::DType, "the result, " + std::string(dtype_name(value.dtype())) +
+                                           ", cannot be written in place into " +
                                            std::string(dtype_name(self.dtype())));
   }
   if (overlaps_itself(*self.record())) {
-    throw call.error(ErrorKind::Value, "an in-place op on an expanded tensor: several of its elements are one place in memory").fix("clone() it first");
+    throw call
+        .error(ErrorKind::Value,
+               "an in-place op on an expanded tensor: several of its elements are one place in memory")
+        .fix("clone() it first");
   }
 }
 
@@ -75,7 +82,8 @@ void record_write(const Tensor& self, const Tensor& value, const Call& call) {
 void tape_write(const Tensor& self, const Tensor& value, const Call& call) {
   DispatchState& state = dispatch_state();
   check_fits(self, value, call);
-  const bool record = state.grad_enabled && is_differentiable(self.dtype()) && (self.requires_grad() || value.requires_grad());
+  const bool record =
+      state.grad_enabled && is_differentiable(self.dtype()) && (self.requires_grad() || value.requires_grad());
   if (state.grad_enabled) check_leaf(self, call);
   Tensor v = value.dtype() == self.dtype() ? value : value.to(self.dtype());
   if (record && v.record()->grad && v.record()->grad->node && self.record()->storage) {

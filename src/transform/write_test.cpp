@@ -86,7 +86,8 @@ TEST(Write, SecondOrderThroughAWrite) {
 
 TEST(Write, LeavesAreRefused) {
   Tensor a = leaf({1, 2});
-  EXPECT_EQ(headline_of([&] { a.add_(1); }), "ValueError: add: a leaf that requires grad is used in an in-place operation");
+  EXPECT_EQ(headline_of([&] { a.add_(1); }),
+            "ValueError: add: a leaf that requires grad is used in an in-place operation");
   EXPECT_EQ(headline_of([&] { a.select(0, 0).add_(1); }),
             "ValueError: add: a view of a leaf that requires grad is used in an in-place operation");
   NoGrad guard;
@@ -103,7 +104,8 @@ TEST(Write, OverwrittenValuesAreNoticed) {
     b.add_(1);
   }
   const std::string text = error_text([&] { y.sum().backward(); });
-  EXPECT_NE(text.find("ValueError: backward: a value that mul needs was overwritten in place"), std::string::npos) << text;
+  EXPECT_NE(text.find("ValueError: backward: a value that mul needs was overwritten in place"), std::string::npos)
+      << text;
   EXPECT_NE(text.find("saved at version 0, now at version 1"), std::string::npos) << text;
   EXPECT_NE(text.find("overwritten by add_ ("), std::string::npos) << text;
   EXPECT_NE(text.find("write_test.cpp:"), std::string::npos) << text;
@@ -114,7 +116,11 @@ TEST(Write, ShapesAndDtypesMustFit) {
   Tensor y = a * 1;
   EXPECT_EQ(headline_of([&] { y.add_(f64({1, 2, 3, 4}, {2, 2})); }).substr(0, 16), "ShapeError: add:");
   Tensor i = tensor(std::vector<int64_t>{1, 2}, {2});
-  EXPECT_EQ(headline_of([&] { i.copy_(a); i.add_(y); }).substr(0, 16), "DTypeError: add:");
+  EXPECT_EQ(headline_of([&] {
+              i.copy_(a);
+              i.add_(y);
+            }).substr(0, 16),
+            "DTypeError: add:");
 }
 
 TEST(Write, CopyBetweenDtypesFlows) {

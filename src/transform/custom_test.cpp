@@ -1,0 +1,142 @@
+// Custom functions, gradcheck, anomaly detection and the profiler.
+#include <fstream>
+#include <sstream>
+
+#include "thixo/autograd.h"
+#include "thixo/func.h"
+#include "thixo/profiler.h"
+#include "transform/test_util.h"
+
+namespace thixo {
+namespace {
+
+using autograd::Function;
+using autograd::FunctionContext;
+
+struct Exp final : Function {
+  std::string name() const override { return "Exp"; }
+  TensorList forward(FunctionContext& ctx, const TensorList& x) override {
+    Tensor y = x[0].exp();
+    ctx.save_for_backward({y});
+    return {y};
+  }
+  TensorList backward(FunctionContext& ctx, const TensorList& g) override { return {g[0] * ctx.saved_tensors()[0]}; }
+};
+
+/// The gradient is deliberately not that of the value: 10 times the cotangent.
+struct TenfoldGrad final : Function {
+  bool wrong_count = false;
+  std::string name() const override { return "TenfoldGrad"; }
+  TensorList forward(FunctionContext& ctx, const TensorList& x) override {
+    EXPECT_FALSE(is_grad_enabled());
+    ctx.save_for_backward({x[0]});
+    Tensor count = x[0].detach() * 0;
+    ctx.mark_non_differentiable(count);
+    return {x[0] * 1, count};
+  }
+  TensorList backward(FunctionContext& ctx, const TensorList& g) override {
+    EXPECT_TRUE(ctx.needs_input_grad(0));
+    if (wrong_count) return {};
+    return {g[0] * 10};
+  }
+};
+
+TEST(Custom, ForwardAndBackward) {
+  Tensor x = leaf({1, 2});
+  Tensor y = autograd::apply(make_ref<Exp>(), {x})[0];
+  EXPECT_TRUE(y.requires_grad());
+  (y * 2).sum().backward();
+  expect_values(x.grad(), {2 * std::exp(1), 2 * std::exp(2)});
+  EXPECT_FALSE(autograd::apply(make_ref<Exp>(), {f64({1})})[0].requires_grad());
+}
+
+TEST(Custom, HigherOrdersGoThroughTheSavedResult) {
+  Tensor x = leaf({0.5});
+  Tensor g = autograd::apply(make_ref<Exp>(), {x})[0];
+  for (int i = 0; i < 3; ++i) g = autograd::grad({g.sum()}, {x}, {.create_graph = true})[0];
+  expect_values(g, {std::exp(0.5)});
+  EXPECT_TRUE(autograd::gradcheck([](const TensorList& v) { return autograd::apply(make_ref<Exp>(), v); }, {x}));
+  EXPECT_TRUE(autograd::gradgradcheck([](const TensorList& v) { return autograd::apply(make_ref<Exp>(), v); }, {x}));
+}
+
+TEST(Custom, ItsGradientIsTaken) {
+  Tensor x = leaf({1, 2});
+  TensorList out = autograd::apply(make_ref<TenfoldGrad>(), {x});
+  EXPECT_FALSE(out[1].requires_grad());
+  out[0].sum().backward();
+  expect_values(x.grad(), {10, 10});
+  expect_values(
+      func::grad([](const Tensor& t) { return autograd::apply(make_ref<TenfoldGrad>(), {t})[0].sum(); })(f64({1, 2})),
+      {10, 10});
+}
+
+TEST(Custom, Errors) {
+  Tensor x = leaf({1, 2});
+  auto f = make_ref<TenfoldGrad>();
+  f->wrong_count = true;
+  Tensor y = autograd::apply(f, {x})[0].sum();
+  EXPECT_EQ(headline_of([&] { y.backward(); }), "ValueError: TenfoldGrad: backward returned 0 gradients for 1 inputs");
+  Tensor z = autograd::apply(make_ref<Exp>(), {x})[0];
+  z.sum().backward();
+  EXPECT_EQ(headline_of([&] { z.sum().backward(); }),
+            "ValueError: backward: the saved values of Exp were freed by an earlier backward");
+}
+
+TEST(Gradcheck, PassesAndFails) {
+  Tensor a = leaf({0.3, -1.2, 2}), b = leaf({1.5, 0.7, -0.2});
+  auto f = [](const TensorList& x) { return TensorList{(x[0] * x[1]).exp() + x[0].tanh()}; };
+  EXPECT_TRUE(autograd::gradcheck(f, {a, b}));
+  EXPECT_TRUE(autograd::gradgradcheck(f, {a, b}));
+  const std::string text = error_text([&] {
+    autograd::gradcheck([](const TensorList& x) { return TensorList{autograd::apply(make_ref<TenfoldGrad>(), x)[0]}; },
+                        {a});
+  });
+  EXPECT_NE(text.find("gradcheck: a gradient differs from the difference of values"), std::string::npos) << text;
+  EXPECT_NE(text.find("d output 0[0] / d input 0[0]"), std::string::npos) << text;
+  EXPECT_NE(text.find("gradient   10"), std::string::npos) << text;
+  EXPECT_EQ(headline_of([&] { autograd::gradcheck(f, {f64({1}), f64({1})}); }),
+            "ValueError: gradcheck: no input requires grad");
+}
+
+TEST(Anomaly, NamesTheFirstOp) {
+  Tensor x = leaf({0, 1});
+  {
+    autograd::DetectAnomaly guard;
+    EXPECT_EQ(headline_of([&] { ((x + 1).log() / x).sum(); }),
+              "ValueError: div: the first nan or inf comes from here: its operands are finite");
+  }
+  Tensor y = x.sqrt().sum();  // its derivative at 0 is not finite
+  autograd::DetectAnomaly guard;
+  const std::string text = error_text([&] { y.backward(); });
+  EXPECT_NE(text.find("ValueError: backward of sqrt: the first nan or inf comes from here"), std::string::npos) << text;
+  EXPECT_NE(text.find("custom_test.cpp:"), std::string::npos) << text;
+}
+
+TEST(Profiler, TableAndTrace) {
+  Tensor x = leaf({1, 2, 3});
+  Profiler p;
+  (x * x).sum().backward();
+  p.stop();
+  const size_t seen = p.events().size();
+  (x * x).sum();
+  EXPECT_EQ(p.events().size(), seen);
+  const std::string table = p.table();
+  EXPECT_NE(table.find("mul "), std::string::npos) << table;
+  EXPECT_NE(table.find("(backward of mul)"), std::string::npos) << table;
+  int64_t before = INT64_MAX;
+  for (const Profiler::Event& e : p.events()) {
+    EXPECT_GE(e.total_ns, e.self_ns);
+    before = std::min(before, e.start_ns);
+  }
+  EXPECT_GE(before, 0);
+  const std::string path = testing::TempDir() + "thixo_trace.json";
+  p.export_chrome_trace(path);
+  std::stringstream text;
+  text << std::ifstream(path).rdbuf();
+  EXPECT_EQ(text.str().find("{\"displayTimeUnit\": \"ns\", \"traceEvents\": ["), 0U);
+  EXPECT_NE(text.str().find("\"name\": \"mul\", \"cat\": \"forward\""), std::string::npos);
+  EXPECT_NE(text.str().find("f64[3], f64[3]"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace thixo

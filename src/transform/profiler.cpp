@@ -1,0 +1,174 @@
+#include "thixo/profiler.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <map>
+#include <memory>
+
+#include "base/files.h"
+#include "transform/bottom.h"
+#include "transform/node.h"
+
+namespace thixo {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+std::string shapes_of(std::span<const Tensor> in) {
+  std::string s;
+  for (const Tensor& t : in) {
+    if (!s.empty()) s += ", ";
+    s += t.defined() ? std::string(dtype_short_name(t.dtype())) + shape_str(t.shape()) : std::string("None");
+  }
+  return s;
+}
+
+class Watcher final : public BottomInterpreter {
+ public:
+  Values apply(const Call& call) override {
+    const Timed timed(*this, call.op->name(), call.in);
+    return below(call);
+  }
+  void write(const Tensor& self, const Tensor& value) override {
+    const Tensor in[] = {self, value};
+    const Timed timed(*this, "write", in);
+    write_below(self, value);
+  }
+
+  std::vector<Profiler::Event> events;
+
+ private:
+  class Timed {
+   public:
+    Timed(Watcher& w, std::string name, std::span<const Tensor> in)
+        : w_(w), at_(w.events.size()), outer_inside_(w.inside_) {
+      Profiler::Event e;
+      e.name = std::move(name);
+      if (const Node* n = running_node()) e.part_of = n->name();
+      e.shapes = shapes_of(in);
+      e.depth = w.depth_++;
+      w.inside_ = 0;
+      w.events.push_back(std::move(e));
+      start_ = Clock::now();  // last: our own work is not the op's
+    }
+    ~Timed() {
+      const auto end = Clock::now();
+      Profiler::Event& e = w_.events[at_];
+      e.start_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(start_ - w_.begin_).count();
+      e.total_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(end - start_).count();
+      e.self_ns = std::max<int64_t>(0, e.total_ns - w_.inside_);
+      w_.inside_ = outer_inside_ + e.total_ns;
+      --w_.depth_;
+    }
+    Timed(const Timed&) = delete;
+
+   private:
+    Watcher& w_;
+    size_t at_;
+    int64_t outer_inside_;
+    Clock::time_point start_;
+  };
+
+  Clock::time_point begin_ = Clock::now();
+  int depth_ = 0;
+  int64_t inside_ = 0;  // time of the calls inside the one that is running
+};
+
+std::string json_text(const std::string& s) {
+  std::string out = "\"";
+  for (char c : s) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + '"';
+}
+
+std::string time_text(double ns) {
+  char text[32];
+  if (ns < 1e4) {
+    std::snprintf(text, sizeof text, "%.0f ns", ns);
+  } else if (ns < 1e7) {
+    std::snprintf(text, sizeof text, "%.1f us", ns / 1e3);
+  } else {
+    std::snprintf(text, sizeof text, "%.1f ms", ns / 1e6);
+  }
+  return text;
+}
+
+}  // namespace
+
+struct Profiler::Impl {
+  std::unique_ptr<Watcher> watcher = std::make_unique<Watcher>();
+  std::vector<Event> events;
+};
+
+Profiler::Profiler() : impl_(new Impl) {}
+Profiler::~Profiler() { delete impl_; }
+
+void Profiler::stop() {
+  if (!impl_->watcher) return;
+  impl_->events = std::move(impl_->watcher->events);
+  impl_->watcher.reset();
+}
+
+const std::vector<Profiler::Event>& Profiler::events() const {
+  return impl_->watcher ? impl_->watcher->events : impl_->events;
+}
+
+std::string Profiler::table(int rows) const {
+  struct Row {
+    std::string name;
+    int64_t calls = 0, total = 0, self = 0;
+  };
+  std::map<std::string, Row> by_name;
+  int64_t all = 0;
+  for (const Event& e : events()) {
+    const std::string name = e.part_of.empty() ? e.name : e.name + " (backward of " + e.part_of + ")";
+    Row& r = by_name[name];
+    r.name = name;
+    ++r.calls;
+    r.total += e.total_ns;
+    r.self += e.self_ns;
+    all += e.self_ns;
+  }
+  std::vector<Row> sorted;
+  for (auto& [name, row] : by_name) sorted.push_back(row);
+  std::stable_sort(sorted.begin(), sorted.end(), [](const Row& a, const Row& b) { return a.total > b.total; });
+  if (rows > 0 && sorted.size() > static_cast<size_t>(rows)) sorted.resize(static_cast<size_t>(rows));
+  size_t width = 4;
+  for (const Row& r : sorted) width = std::max(width, r.name.size());
+  char line[256];
+  std::snprintf(line, sizeof line, "%-*s %8s %10s %10s %10s %7s\n", static_cast<int>(std::min<size_t>(width, 120)),
+                "op", "calls", "total", "self", "each", "self %");
+  std::string out = line;
+  for (const Row& r : sorted) {
+    const double share = all > 0 ? 100.0 * static_cast<double>(r.self) / static_cast<double>(all) : 0;
+    std::snprintf(line, sizeof line, "%-*.120s %8lld %10s %10s %10s %6.1f%%\n",
+                  static_cast<int>(std::min<size_t>(width, 120)), r.name.c_str(), static_cast<long long>(r.calls),
+                  time_text(static_cast<double>(r.total)).c_str(), time_text(static_cast<double>(r.self)).c_str(),
+                  time_text(static_cast<double>(r.total) / static_cast<double>(r.calls)).c_str(), share);
+    out += line;
+  }
+  return out + "total " + time_text(static_cast<double>(all)) + "\n";
+}
+
+void Profiler::export_chrome_trace(const std::string& path) const {
+  std::string out = "{\"displayTimeUnit\": \"ns\", \"traceEvents\": [";
+  bool first = true;
+  for (const Event& e : events()) {
+    char times[96];
+    std::snprintf(times, sizeof times, "\"ts\": %.3f, \"dur\": %.3f", static_cast<double>(e.start_ns) / 1e3,
+                  static_cast<double>(e.total_ns) / 1e3);
+    out += first ? "\n" : ",\n";
+    first = false;
+    out += "{\"ph\": \"X\", \"pid\": 1, \"tid\": 1, \"name\": " + json_text(e.name) +
+           ", \"cat\": " + json_text(e.part_of.empty() ? "forward" : "backward") + ", " + times +
+           ", \"args\": {\"shapes\": " + json_text(e.shapes);
+    if (!e.part_of.empty()) out += ", \"backward of\": " + json_text(e.part_of);
+    out += "}}";
+  }
+  write_file(path, out + "\n]}\n");
+}
+
+}  // namespace thixo
