@@ -53,7 +53,6 @@ TEST(Error, IsCaughtAsStdException) {
   }
 }
 
-}  // namespace
 TEST(Error, NamesTheModuleOnce) {
   Error e = ShapeError("linear: wrong").at("net.cpp:7");
   e.in_module("encoder.fc1").in_module("encoder");
@@ -63,4 +62,5 @@ TEST(Error, NamesTheModuleOnce) {
   EXPECT_STREQ(without.what(), "ValueError: v\n  need  n\n  at    fc1  (train.py:3)");
 }
 
+}  // namespace
 }  // namespace thixo
