@@ -38,6 +38,10 @@ function(thixo_rooms target)
     set_source_files_properties(${parallel} PROPERTIES COMPILE_OPTIONS "${OpenMP_CXX_FLAGS}"
                                                        SKIP_PRECOMPILE_HEADERS ON)
   endif()
+  set(info ${PROJECT_SOURCE_DIR}/src/runtime/info.cpp)
+  if(info IN_LIST sources)
+    set_source_files_properties(${info} PROPERTIES COMPILE_DEFINITIONS "THIXO_VERSION=\"${PROJECT_VERSION}\"")
+  endif()
   thixo_objects(${target} ${sources})
 endfunction()
 
