@@ -17,7 +17,8 @@ void print_text(const std::vector<Finding>& findings, const std::vector<Environm
   }
   std::printf("\nsettings from the environment (* is set)\n");
   for (const EnvironmentSetting& s : settings) {
-    std::printf("%s %-18s %-10s %s\n", s.is_set ? "*" : " ", s.name.c_str(), s.value.empty() ? "-" : s.value.c_str(), s.doc.c_str());
+    std::printf("%s %-18s %-10s %s\n", s.is_set ? "*" : " ", s.name.c_str(), s.value.empty() ? "-" : s.value.c_str(),
+                s.doc.c_str());
   }
   const auto missing = std::count_if(findings.begin(), findings.end(), [](const Finding& f) { return !f.ok; });
   std::printf("\n%s\n", missing == 0 ? "all is well" : (std::to_string(missing) + " of these could be better").c_str());
@@ -42,7 +43,8 @@ void print_json(const std::vector<Finding>& findings, const std::vector<Environm
 }  // namespace
 
 void add_doctor(CLI::App& app, int* status) {
-  CLI::App* c = app.add_subcommand("doctor", "Show what was found on this machine: processor, kernels, compiler, threads, caches");
+  CLI::App* c = app.add_subcommand(
+      "doctor", "Show what was found on this machine: processor, kernels, compiler, threads, caches");
   auto as_json = std::make_shared<bool>(false);
   c->add_flag("--json", *as_json, "Machine-readable");
   c->footer("Lines marked with ! could be better; the line below says how. The exit status is 0 all the same.");

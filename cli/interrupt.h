@@ -9,7 +9,7 @@ class Interrupt {
  public:
   Interrupt() {
     stopped_ = 0;
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_handler = [](int) { stopped_ = 1; };
     action.sa_flags = static_cast<int>(SA_RESETHAND);
     sigaction(SIGINT, &action, &before_int_);
@@ -25,7 +25,7 @@ class Interrupt {
 
  private:
   static inline volatile std::sig_atomic_t stopped_ = 0;
-  struct sigaction before_int_ {}, before_term_ {};
+  struct sigaction before_int_{}, before_term_{};
 };
 
 }  // namespace thixo::cli

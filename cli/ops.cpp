@@ -32,14 +32,16 @@ std::vector<Row> rows_for(const std::string& pattern, bool all) {
 void print_table(const std::vector<Row>& rows) {
   const std::vector<std::string> head = {"op", "tier", "dtypes", "gradient", "batching", "kernels"};
   std::vector<std::vector<std::string>> table = {head};
-  for (const Row& r : rows) table.push_back({r.name, r.facts.tier, r.facts.dtypes, r.facts.gradient, r.facts.batching, r.facts.kernels});
+  for (const Row& r : rows)
+    table.push_back({r.name, r.facts.tier, r.facts.dtypes, r.facts.gradient, r.facts.batching, r.facts.kernels});
   std::vector<size_t> width(head.size());
   for (const auto& line : table) {
     for (size_t c = 0; c < line.size(); ++c) width[c] = std::max(width[c], line[c].size());
   }
   for (const auto& line : table) {
     std::string text;
-    for (size_t c = 0; c < line.size(); ++c) text += c + 1 < line.size() ? line[c] + std::string(width[c] - line[c].size() + 2, ' ') : line[c];
+    for (size_t c = 0; c < line.size(); ++c)
+      text += c + 1 < line.size() ? line[c] + std::string(width[c] - line[c].size() + 2, ' ') : line[c];
     std::printf("%s\n", text.c_str());
   }
   std::printf("\n%zu ops\n", rows.size());
@@ -61,18 +63,21 @@ void print_page(const Row& r) {
       line.clear();
     }
   }
-  std::printf("\n  tier      %s\n  dtypes    %s\n  gradient  %s\n  batching  %s\n  kernels   %s\n", r.facts.tier.c_str(),
-              r.facts.dtypes.c_str(), r.facts.gradient.c_str(), r.facts.batching.c_str(), r.facts.kernels.c_str());
+  std::printf("\n  tier      %s\n  dtypes    %s\n  gradient  %s\n  batching  %s\n  kernels   %s\n",
+              r.facts.tier.c_str(), r.facts.dtypes.c_str(), r.facts.gradient.c_str(), r.facts.batching.c_str(),
+              r.facts.kernels.c_str());
 }
 
 void print_json(const std::vector<Row>& rows) {
   std::printf("[");
   for (size_t i = 0; i < rows.size(); ++i) {
     const Row& r = rows[i];
-    std::printf("%s\n  {\"name\": %s, \"schema\": %s, \"doc\": %s, \"tier\": %s, \"dtypes\": %s, \"gradient\": %s, \"batching\": %s, \"kernels\": %s}",
-                i > 0 ? "," : "", json(r.name).c_str(), json(op_schema(*r.op).text).c_str(), json(op_doc(*r.op)).c_str(),
-                json(r.facts.tier).c_str(), json(r.facts.dtypes).c_str(), json(r.facts.gradient).c_str(),
-                json(r.facts.batching).c_str(), json(r.facts.kernels).c_str());
+    std::printf(
+        "%s\n  {\"name\": %s, \"schema\": %s, \"doc\": %s, \"tier\": %s, \"dtypes\": %s, \"gradient\": %s, "
+        "\"batching\": %s, \"kernels\": %s}",
+        i > 0 ? "," : "", json(r.name).c_str(), json(op_schema(*r.op).text).c_str(), json(op_doc(*r.op)).c_str(),
+        json(r.facts.tier).c_str(), json(r.facts.dtypes).c_str(), json(r.facts.gradient).c_str(),
+        json(r.facts.batching).c_str(), json(r.facts.kernels).c_str());
   }
   std::printf("\n]\n");
 }
@@ -111,7 +116,8 @@ void add_ops(CLI::App& app, int* status) {
   c->add_flag("--all", o->all, "Private ops too");
   c->footer(
       "Columns\n"
-      "  tier      pointwise (one scalar expression), nest (loops over one), view, composite (of other ops), structured\n"
+      "  tier      pointwise (one scalar expression), nest (loops over one), view, composite (of other ops), "
+      "structured\n"
       "  gradient  derived from the definition, written by hand in other ops, or none\n"
       "  batching  how vmap sees it: derived, a rule of its own, or a loop\n"
       "  kernels   generated, of a library, or those of its parts");

@@ -27,7 +27,11 @@ bool is_terminal() {
 }  // namespace
 
 Progress::Progress(int64_t epochs, int64_t steps_per_epoch)
-    : epochs_(epochs), steps_(steps_per_epoch), terminal_(is_terminal()), start_(Clock::now()), drawn_(start_ - kRedraw) {}
+    : epochs_(epochs),
+      steps_(steps_per_epoch),
+      terminal_(is_terminal()),
+      start_(Clock::now()),
+      drawn_(start_ - kRedraw) {}
 
 double Progress::seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
 
@@ -42,7 +46,8 @@ std::string Progress::line(int64_t epoch, int64_t step, int64_t samples, double 
   std::snprintf(head, sizeof head, "epoch %2d/%d ", static_cast<int>(epoch), static_cast<int>(epochs_));
   std::string text = head;
   if (terminal_) {
-    const int room = std::min(terminal_width() - 1 - static_cast<int>(text.size() + std::char_traits<char>::length(numbers)) - 4, 24);
+    const int room = std::min(
+        terminal_width() - 1 - static_cast<int>(text.size() + std::char_traits<char>::length(numbers)) - 4, 24);
     if (room >= 5) {
       const auto full = static_cast<size_t>(done * room + 0.5);
       text += "[" + std::string(full, '#') + std::string(static_cast<size_t>(room) - full, '.') + "] ";

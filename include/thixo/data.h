@@ -83,9 +83,9 @@ struct LoaderOptions {
   bool drop_last = false;
   int num_workers = 0;   ///< threads that prepare batches; 0: the caller's
   int prefetch = 2;      ///< batches each worker may be ahead
-  std::optional<uint64_t> seed;    ///< of the order; unless given, drawn from the generator
+  std::optional<uint64_t> seed{};    ///< of the order; unless given, drawn from the generator
   Generator* generator = nullptr;  ///< null: the default one
-  std::function<TensorList(const std::vector<TensorList>&)> collate;  ///< instead of Dataset::batch
+  std::function<TensorList(const std::vector<TensorList>&)> collate{};  ///< instead of Dataset::batch
 };
 
 /// Batches of a data set in an order that depends on the seed and the epoch alone, never on the workers.

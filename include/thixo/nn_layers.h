@@ -10,7 +10,7 @@ namespace thixo::nn {
 
 struct LinearOptions {
   bool bias = true;
-  std::optional<DType> dtype;
+  std::optional<DType> dtype{};
 };
 /// x @ weight.T + bias; weight is [out_features, in_features].
 class THIXO_API LinearImpl : public Module {
@@ -50,7 +50,7 @@ struct Conv2dOptions {
   int64_t groups = 1;
   bool bias = true;
   std::string padding_mode = "zeros";
-  std::optional<DType> dtype;
+  std::optional<DType> dtype{};
 };
 /// Cross-correlation of [N, in_channels, H, W] with weight [out_channels, in_channels / groups, kH, kW].
 class THIXO_API Conv2dImpl : public Module {
@@ -73,7 +73,7 @@ struct BatchNormOptions {
   std::optional<double> momentum = 0.1;  ///< nullopt: the mean over all batches so far
   bool affine = true;
   bool track_running_stats = true;
-  std::optional<DType> dtype;
+  std::optional<DType> dtype{};
 };
 /// What BatchNorm1d and BatchNorm2d share: statistics over all dims but dim 1.
 class THIXO_API BatchNormBase : public Module {
@@ -116,7 +116,7 @@ struct LayerNormOptions {
   double eps = 1e-5;
   bool elementwise_affine = true;
   bool bias = true;
-  std::optional<DType> dtype;
+  std::optional<DType> dtype{};
 };
 /// (x - mean) / sqrt(var + eps) * weight + bias over the last dims.
 class THIXO_API LayerNormImpl : public Module {
@@ -133,9 +133,9 @@ class THIXO_API LayerNormImpl : public Module {
 using LayerNorm = Handle<LayerNormImpl, IntList>;
 
 struct RMSNormOptions {
-  std::optional<double> eps;  ///< unless given: the machine epsilon of the input's dtype
+  std::optional<double> eps{};  ///< unless given: the machine epsilon of the input's dtype
   bool elementwise_affine = true;
-  std::optional<DType> dtype;
+  std::optional<DType> dtype{};
 };
 /// x / sqrt(mean(x^2) + eps) * weight over the last dims.
 class THIXO_API RMSNormImpl : public Module {
@@ -152,8 +152,8 @@ class THIXO_API RMSNormImpl : public Module {
 using RMSNorm = Handle<RMSNormImpl, IntList>;
 
 struct EmbeddingOptions {
-  std::optional<int64_t> padding_idx;  ///< a row of zeros that gets no gradient
-  std::optional<DType> dtype;
+  std::optional<int64_t> padding_idx{};  ///< a row of zeros that gets no gradient
+  std::optional<DType> dtype{};
 };
 /// Row x of weight [num_embeddings, embedding_dim] for each index x.
 class THIXO_API EmbeddingImpl : public Module {

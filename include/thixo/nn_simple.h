@@ -93,7 +93,7 @@ class THIXO_API FlattenImpl : public Module {
 using Flatten = Handle<FlattenImpl>;
 
 struct MaxPool2dOptions {
-  std::optional<IntList> stride;  ///< unless given: kernel_size
+  std::optional<IntList> stride{};  ///< unless given: kernel_size
   IntList padding = 0;
   IntList dilation = 1;
   bool ceil_mode = false;
@@ -110,7 +110,7 @@ class THIXO_API MaxPool2dImpl : public Module {
 using MaxPool2d = Handle<MaxPool2dImpl, IntList>;
 
 struct AvgPool2dOptions {
-  std::optional<IntList> stride;
+  std::optional<IntList> stride{};
   IntList padding = 0;
   bool ceil_mode = false;
   bool count_include_pad = true;
@@ -183,7 +183,7 @@ class Sequential : public Container<SequentialImpl> {
 using ModuleList = Container<ModuleListImpl>;
 
 struct CrossEntropyLossOptions {
-  Tensor weight;  ///< of the classes; undefined: all 1
+  Tensor weight{};  ///< of the classes; undefined: all 1
   int64_t ignore_index = -100;
   std::string reduction = "mean";  ///< or "sum", "none"
   double label_smoothing = 0;
