@@ -1,8 +1,10 @@
 // The list of everything in the pack. A new kind of kernel adds its section here.
 #include "codegen/cast_kernels.h"
 #include "codegen/gemm_kernels.h"
+#include "codegen/nest_form.h"
 #include "codegen/pack_builder.h"
 #include "codegen/pointwise_kernels.h"
+#include "codegen/row_form.h"
 #include "codegen/update_kernels.h"
 
 namespace thixo::codegen {
@@ -12,6 +14,8 @@ std::span<const PackSection> pack_sections() {
       add_cast_kernels,
       add_gemm_kernels,
       add_pointwise_kernels,
+      add_nest_kernels,
+      add_row_kernels,
       add_update_kernels,
   };
   return kSections;

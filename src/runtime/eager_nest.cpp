@@ -1,24 +1,246 @@
-// Ops that are one loop nest.
+// Ops that are one loop nest: reads at computed places, and new tensors.
+#include "runtime/eager_nest.h"
+
+#include <algorithm>
+#include <mutex>
+#include <unordered_map>
+
+#include "base/parallel.h"
 #include "runtime/eager.h"
+#include "runtime/eager_tiles.h"
+#include "runtime/strided.h"
 
 namespace thixo::detail {
+namespace {
 
-Values eager_nest(const Call& call) {
-  throw call.error(ErrorKind::NotImplemented, "this build has no kernels for loop nests");
+// What a form depends on: see codegen/nest_form.h.
+std::string plan_key(const Call& call, const Spec& result) {
+  std::string key;
+  auto put = [&](int64_t v) { key.append(reinterpret_cast<const char*>(&v), sizeof v); };
+  auto put_small = [&](size_t v) { key.push_back(static_cast<char>(v)); };
+  put(call.op->id);
+  put_small(static_cast<size_t>(result.dtype));
+  put_small(result.shape.size());
+  for (const Tensor& t : call.in) {
+    put_small(t.defined() ? t.shape().size() : 100);
+    put_small(t.defined() ? static_cast<size_t>(t.dtype()) : 0);
+  }
+  const std::vector<AttrDecl>& decls = call.op->schema.attrs;
+  for (size_t i = 0; i < decls.size(); ++i) {
+    const Attr& a = call.attrs[i];
+    put_small(a.index());
+    if (const bool* b = std::get_if<bool>(&a)) put_small(*b ? 1 : 0);
+    if (const std::string* s = std::get_if<std::string>(&a)) key += *s;
+    if (decls[i].kind == AttrKind::Dim && std::holds_alternative<Dim>(a)) put(std::get<Dim>(a).value());
+    if (const Shape* s = std::get_if<Shape>(&a)) {
+      put_small(s->size());
+      for (size_t j = 0; decls[i].kind == AttrKind::Dims && j < s->size(); ++j) put((*s)[j].value());
+    }
+  }
+  return key;
 }
 
-Values eager_rows(const Call& call) { return call.op->compose(call); }
+std::unique_ptr<ReducePlan> make_reduce_plan(const codegen::NestForm& nest, DType out) {
+  const std::optional<codegen::ReduceForm> form = codegen::reduce_form(nest);
+  if (!form) return nullptr;
+  auto plan = std::make_unique<ReducePlan>();
+  plan->form = *form;
+  auto fill = [](ReducePlan::Kernels& k, const codegen::ReduceForm& f) {
+    for (bool contiguous : {false, true}) {
+      k.rows[contiguous] = find_content(codegen::reduce_rows_kernel(f, contiguous));
+      k.columns[contiguous] = find_content(codegen::reduce_columns_kernel(f, contiguous));
+      if (k.rows[contiguous] == nullptr || k.columns[contiguous] == nullptr) return false;
+    }
+    return true;
+  };
+  if (!fill(plan->map, *form) || !fill(plan->combine, codegen::combine_form(form->combine, form->acc()))) return nullptr;
+  if (nest.finish || form->acc() != out) {
+    const codegen::FinishKernel finish = codegen::finish_kernel(nest, form->acc(), out);
+    plan->finish = find_content(finish.kernel);
+    plan->finish_sizes = finish.sizes;
+    if (plan->finish == nullptr) return nullptr;
+  }
+  return plan;
+}
+
+std::unique_ptr<NestPlan> make_plan(const Call& call, const Spec& result) {
+  std::optional<codegen::NestForm> form = codegen::nest_form(call, std::span(&result, 1));
+  if (!form) return nullptr;
+  auto plan = std::make_unique<NestPlan>();
+  plan->form = std::move(*form);
+  if (plan->form.combine) {
+    plan->reduce = make_reduce_plan(plan->form, result.dtype);
+  } else {
+    plan->shape = codegen::nest_kernel(plan->form, plan->form.mergeable, true);
+    plan->kernel = find_content(plan->shape.kernel);
+  }
+  return plan;
+}
+
+// ---- a call of the kernel with every mergeable axis merged ----
+
+bool is_direct(const codegen::NestForm& f, Expr index) { return index->op == ExprOp::Axis && index->i < f.rank; }
+
+// One stride for the dims of t up to `last` that this read indexes by axes merged into one; nullopt when no single
+// stride walks them.
+std::optional<int64_t> merged_stride(const codegen::NestForm& f, Expr at, size_t last, const Tensor& t,
+                                     const Shape& out) {
+  if (t.shape().empty()) return 0;
+  const int64_t own = t.strides()[last].value();
+  if (!is_direct(f, at->args[last])) return own;
+  int64_t stride = own, extent = 1;
+  for (size_t d = last + 1; d-- > 0;) {
+    const int axis = at->args[d]->i;
+    const int64_t n = out.empty() ? 1 : out[static_cast<size_t>(axis)].value();
+    if (n > 1 && extent == 1) {
+      stride = t.strides()[d].value();
+    } else if (n > 1 && t.strides()[d].value() != stride * extent) {
+      return std::nullopt;
+    }
+    extent *= n;
+    const bool joined = axis > 0 && (f.mergeable >> (axis - 1) & 1) != 0;
+    if (!joined) break;
+  }
+  return stride;
+}
+
+// Whether the kernel can walk operand k as it lies: merged axes by one stride, the innermost by 1.
+bool fits(const NestPlan& plan, const Tensor& t, int operand, const Shape& out) {
+  const codegen::NestForm& f = plan.form;
+  for (const codegen::NestRead& r : f.reads) {
+    if (r.operand != operand) continue;
+    const size_t rank = r.at->args.size() - (r.at->guarded ? 2 : 0);
+    for (size_t d = 0; d < rank; ++d) {
+      const Expr i = r.at->args[d];
+      if (!is_direct(f, i)) continue;
+      const bool inside = (f.mergeable >> i->i & 1) != 0;  // the dim behind this one speaks for both
+      if (inside) continue;
+      const std::optional<int64_t> stride = merged_stride(f, r.at, d, t, out);
+      if (!stride || (i->i == f.rank - 1 && *stride != 1 && numel_of(t.shape()).value() > 1)) return false;
+    }
+  }
+  return true;
+}
+
+int64_t stride_argument(const NestPlan& plan, const codegen::NestSize& s, const Tensor& t, const Shape& out) {
+  for (const codegen::NestRead& r : plan.form.reads) {
+    if (r.operand == s.operand) return *merged_stride(plan.form, r.at, static_cast<size_t>(s.dim), t, out);
+  }
+  return 0;
+}
+
+struct MergedAxes {
+  SmallVec<int64_t, kMaxRank> extents;
+};
+
+MergedAxes merged_extents(const codegen::NestForm& f, const Shape& out) {
+  MergedAxes m;
+  for (int d = 0; d < f.rank; ++d) {
+    const int64_t n = out.empty() ? 1 : out[static_cast<size_t>(d)].value();
+    if (d > 0 && (f.mergeable >> (d - 1) & 1) != 0) {
+      m.extents.back() *= n;
+    } else {
+      m.extents.push_back(n);
+    }
+  }
+  return m;
+}
+
+Tensor run_nest(const Call& call, const NestPlan& plan, const Spec& spec) {
+  Tensor out(new_record(spec.shape, spec.dtype, spec.device));
+  if (plan.form.uniform && !call.in.empty() && call.in[0].defined() && call.shape(0) == spec.shape) {
+    out.record()->strides = result_strides(spec.shape, call.in.subspan(0, 1));
+  }
+  const int64_t elements = numel_of(spec.shape).value();
+  if (elements == 0) return out;
+  SmallVec<Tensor, 4> in;
+  for (size_t k = 0; k < call.in.size(); ++k) {
+    const Tensor& t = call.in[k];
+    in.push_back(t.defined() && !fits(plan, t, static_cast<int>(k), spec.shape) ? t.contiguous() : t);
+  }
+  const MergedAxes axes = merged_extents(plan.form, spec.shape);
+  SmallVec<void*, 6> buffers;
+  for (int k : plan.shape.operands) buffers.push_back(in[static_cast<size_t>(k)].record()->data());
+  buffers.push_back(out.record()->data());
+  SmallVec<int64_t, 12> ints;
+  for (const codegen::NestSize& s : plan.shape.sizes) {
+    switch (s.kind) {
+      case codegen::NestSize::Extent: ints.push_back(axes.extents[static_cast<size_t>(s.dim)]); break;
+      case codegen::NestSize::Stride:
+        ints.push_back(stride_argument(plan, s, in[static_cast<size_t>(s.operand)], spec.shape));
+        break;
+      default: ints.push_back(codegen::nest_size_value(s.value, call, std::span(&spec, 1))); break;
+    }
+  }
+  const SmallVec<double, 8> params = codegen::nest_params(plan.form, call);
+  const int64_t inner = axes.extents.size() == 1 ? 1 : axes.extents.back(), rows = elements / inner;
+  const int64_t grain = std::max<int64_t>(1, kGrain / inner), units = (rows + grain - 1) / grain;
+  run_units(units, elements, [&](int64_t begin, int64_t end) {
+    run_kernel(plan.kernel, buffers.data(), ints.data(), params.data(), begin * grain, std::min(end * grain, rows));
+  });
+  return out;
+}
+
+Error no_form(const Call& call) {
+  return call.error(ErrorKind::NotImplemented, "this build has no kernel for such a call")
+      .fix("the pack holds what the samples of the op show: add one like this call to its definition");
+}
+
+}  // namespace
+
+KernelFn find_content(const Kernel& kernel) { return codegen::find_kernel(codegen::content_key(kernel)); }
+
+const NestPlan* nest_plan(const Call& call, const Spec& result) {
+  static std::mutex mutex;
+  static std::unordered_map<std::string, std::unique_ptr<NestPlan>> plans;
+  std::string key = plan_key(call, result);
+  std::lock_guard lock(mutex);
+  auto found = plans.find(key);
+  if (found == plans.end()) found = plans.emplace(std::move(key), make_plan(call, result)).first;
+  return found->second.get();
+}
+
+namespace {
+
+// A reduction in a dtype that the pack does not read: converted first.
+Values reduce_converted(const Call& call, const NestPlan& plan) {
+  const DType from = call.dtype(0), to = plan.form.value.dtype();
+  if (from == to) throw no_form(call);
+  SmallVec<Tensor, 4> in(call.in);
+  in[0] = in[0].to(to);
+  return eager_nest(Call{call.op, {in.data(), in.size()}, call.attrs, call.at});
+}
+
+}  // namespace
+
+Values eager_nest(const Call& call) {
+  check_index_bounds(call);
+  const SmallVec<Spec, 2> specs = infer(call);
+  const Spec& spec = specs[0];
+  if (spec.device.type == DeviceType::Meta) return {Tensor(new_abstract(spec.shape, spec.dtype, spec.device))};
+  const NestPlan* plan = specs.size() == 1 ? nest_plan(call, spec) : nullptr;
+  if (plan != nullptr && plan->reduce) return {eager_reduce(call, *plan, spec)};
+  if (plan != nullptr && plan->kernel != nullptr) return {run_nest(call, *plan, spec)};
+  if (call.op->compose) return call.op->compose(call);
+  if (plan != nullptr && plan->form.combine && !call.in.empty()) return reduce_converted(call, *plan);
+  throw no_form(call);
+}
 
 namespace {
 
 template <class T>
 int64_t first_outside(const Tensor& t, int64_t low, int64_t high, const std::optional<int64_t>& except) {
-  const T* p = t.data<T>();
-  const int64_t n = t.numel().value();
+  const auto* p = static_cast<const T*>(t.record()->data());
+  const int64_t n = numel_of(t.shape()).value();
   for (int64_t i = 0; i < n; ++i) {
     if ((p[i] < low || p[i] >= high) && !(except && p[i] == *except)) return i;
   }
   return -1;
+}
+
+int64_t index_at(const Tensor& t, int64_t i) {
+  const void* p = t.record()->data();
+  return t.dtype() == DType::I32 ? static_cast<const int32_t*>(p)[i] : static_cast<const int64_t*>(p)[i];
 }
 
 }  // namespace
@@ -28,14 +250,12 @@ void check_index_bounds(const Call& call) {
   for (const IndexBound& b : call.op->index_bounds(call)) {
     const Tensor& given = call.in[static_cast<size_t>(b.operand)];
     if (!given.defined() || !given.record()->storage) continue;
-    const Tensor t = given.is_contiguous() ? given : given.contiguous();
+    const Tensor t = given.contiguous();
     const int64_t size = b.size.value(), low = b.negative ? -size : 0;
-    const bool narrow = t.dtype() == DType::I32;
-    const int64_t at =
-        narrow ? first_outside<int32_t>(t, low, size, b.except) : first_outside<int64_t>(t, low, size, b.except);
+    const int64_t at = t.dtype() == DType::I32 ? first_outside<int32_t>(t, low, size, b.except)
+                                               : first_outside<int64_t>(t, low, size, b.except);
     if (at < 0) continue;
-    const int64_t value = narrow ? t.data<int32_t>()[at] : t.data<int64_t>()[at];
-    throw call.error(ErrorKind::Index, "index " + std::to_string(value) + " is out of range for dim " +
+    throw call.error(ErrorKind::Index, "index " + std::to_string(index_at(t, at)) + " is out of range for dim " +
                                            std::to_string(b.dim) + " of size " + std::to_string(size));
   }
 }

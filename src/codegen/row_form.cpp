@@ -1,0 +1,215 @@
+#include "codegen/row_form.h"
+
+#include <algorithm>
+#include <set>
+
+#include "codegen/nest_form.h"
+#include "codegen/sample_calls.h"
+#include "codegen/schedule.h"
+#include "codegen/trace.h"
+#include "core/values.h"
+
+namespace thixo::codegen {
+namespace {
+
+std::string size_name(size_t i) { return "v" + std::to_string(i); }
+
+// Sizes above 1 by name; equal sizes have one name, so what a decomposition asks about equality comes out alike.
+Dim symbol(const SmallVec<int64_t, 8>& sizes, Dim d) {
+  const auto at = std::find(sizes.begin(), sizes.end(), d.value());
+  return at == sizes.end() ? d : Dim::named(size_name(static_cast<size_t>(at - sizes.begin())));
+}
+
+Shape symbols(const SmallVec<int64_t, 8>& sizes, const Shape& s) {
+  Shape out;
+  for (Dim d : s) out.push_back(symbol(sizes, d));
+  return out;
+}
+
+using Hints = std::vector<std::pair<std::string, int64_t>>;
+
+Hints hints_of(const SmallVec<int64_t, 8>& sizes) {
+  Hints h;
+  for (size_t i = 0; i < sizes.size(); ++i) h.emplace_back(size_name(i), sizes[i]);
+  return h;
+}
+
+// Other numbers in the same order: a decomposition that computes with them gives itself away.
+Hints other_hints(size_t n) {
+  constexpr int64_t primes[] = {1009, 2003, 3001, 4001, 5003, 6007, 7001, 8009};
+  Hints h;
+  for (size_t i = 0; i < n; ++i) h.emplace_back(size_name(i), primes[i % 8]);
+  return h;
+}
+
+bool same_numbers(const Trace& a, const Trace& b) {
+  if (a.numbers.size() != b.numbers.size()) return false;
+  for (size_t i = 0; i < a.numbers.size(); ++i) {
+    const TensorRecord &x = *a.numbers[i].record(), &y = *b.numbers[i].record();
+    if (!(load_scalar(x.data(), x.dtype) == load_scalar(y.data(), y.dtype))) return false;
+  }
+  return true;
+}
+
+// The trace, if it holds for any sizes.
+std::optional<Trace> generic_trace(const Call& call, const SmallVec<int64_t, 8>& sizes) {
+  SmallVec<Tensor, 4> in;
+  for (const Tensor& t : call.in) {
+    in.push_back(t.defined() ? Tensor(new_abstract(symbols(sizes, t.shape()), t.dtype())) : Tensor());
+  }
+  std::vector<Attr> attrs(call.attrs.begin(), call.attrs.end());
+  for (size_t i = 0; i < attrs.size(); ++i) {
+    if (call.op->schema.attrs[i].kind != AttrKind::Size || !std::holds_alternative<Shape>(attrs[i])) continue;
+    attrs[i] = symbols(sizes, std::get<Shape>(attrs[i]));
+  }
+  const Call abstract{call.op, {in.data(), in.size()}, attrs, call.at};
+  std::optional<Trace> first, second;
+  {
+    const SizeHints hints(hints_of(sizes));
+    first = trace(abstract);
+  }
+  if (!first) return std::nullopt;
+  {
+    const SizeHints hints(other_hints(sizes.size()));
+    second = trace(abstract);
+  }
+  const bool generic = second && first->graph.str() == second->graph.str() && same_numbers(*first, *second);
+  return generic ? std::move(first) : std::nullopt;
+}
+
+// Nodes that the results need, in order.
+std::vector<int> live_nodes(const Graph& g) {
+  std::set<ValueId> needed(g.outputs.begin(), g.outputs.end());
+  std::vector<int> out;
+  for (size_t i = g.nodes.size(); i-- > 0;) {
+    const GraphNode& n = g.nodes[i];
+    if (std::none_of(n.out.begin(), n.out.end(), [&](ValueId v) { return needed.contains(v); })) continue;
+    out.insert(out.begin(), static_cast<int>(i));
+    needed.insert(n.in.begin(), n.in.end());
+  }
+  return out;
+}
+
+// Sizes become arguments z0, z1, ... in the order in which the kernel names them.
+class Canonical {
+ public:
+  explicit Canonical(RowForm& form) : form_(form) {}
+  void run() {
+    Kernel& k = form_.kernel;
+    k.sizes.clear();
+    rename(k.body);
+    for (KernelBuffer& b : k.buffers) {
+      if (b.kind != BufferKind::Scratch) continue;
+      form_.scratch.push_back(b.scratch_size);
+      b.scratch_size = argument(b.scratch_size);
+    }
+    for (size_t i = 0; i < k.buffers.size(); ++i) k.buffers[i].name = "b" + std::to_string(i);
+  }
+
+ private:
+  Dim argument(Dim d) {
+    if (!d.is_symbolic()) return d;
+    for (size_t i = 0; i < form_.sizes.size(); ++i) {
+      if (form_.sizes[i].raw() == d.raw()) return form_.kernel.sizes[i];
+    }
+    form_.sizes.push_back(d);
+    form_.kernel.sizes.push_back(Dim::named("z" + std::to_string(form_.kernel.sizes.size())));
+    return form_.kernel.sizes.back();
+  }
+  void rename(Expr& e) {
+    if (!e) return;
+    e = substitute(e, [&](Expr n) { return n->op == ExprOp::Size ? size(argument(n->dim)) : Expr(); });
+  }
+  void rename(Block& block) {
+    for (Stmt& s : block) {
+      for (AccDecl& a : s.accs) rename(a.init);
+      for (Expr* e : {&s.extent, &s.index, &s.predicate, &s.value}) rename(*e);
+      rename(s.body);
+    }
+  }
+  RowForm& form_;
+};
+
+bool fill_buffers(const Trace& t, const Scheduled& s, RowForm& form) {
+  for (ValueId v : s.buffers) {
+    if (v < 0) {
+      form.buffers.push_back({RowForm::Buffer::Scratch, 0});
+      continue;
+    }
+    const auto out = std::find(t.graph.outputs.begin(), t.graph.outputs.end(), v);
+    if (out != t.graph.outputs.end()) {
+      form.buffers.push_back({RowForm::Buffer::Result, static_cast<int>(out - t.graph.outputs.begin())});
+      continue;
+    }
+    const auto in = std::find_if(t.graph.inputs.begin(), t.graph.inputs.end(), [&](auto& i) { return i.value == v; });
+    const int source = t.operand[static_cast<size_t>(in - t.graph.inputs.begin())];
+    form.buffers.push_back(source >= 0 ? RowForm::Buffer{RowForm::Buffer::Operand, source}
+                                       : RowForm::Buffer{RowForm::Buffer::Number, -1 - source});
+  }
+  const std::set<ValueId> distinct(t.graph.outputs.begin(), t.graph.outputs.end());
+  const auto written = std::count_if(form.buffers.begin(), form.buffers.end(),
+                                     [](const auto& b) { return b.kind == RowForm::Buffer::Result; });
+  return distinct.size() == t.graph.outputs.size() && written == static_cast<int64_t>(distinct.size());
+}
+
+void fill_params(const Trace& t, const Scheduled& s, RowForm& form) {
+  for (const ParamSource& p : s.params) {
+    const GraphNode& n = t.graph.nodes[static_cast<size_t>(p.node)];
+    const auto [re, im] = attr_param(Call{n.op, {}, n.attrs, n.at}, p.attr, p.dtype);
+    form.params.insert(form.params.end(), {re, im});
+  }
+}
+
+}  // namespace
+
+SmallVec<int64_t, 8> row_sizes(const Call& call) {
+  SmallVec<int64_t, 8> out;
+  for (const Tensor& t : call.in) {
+    if (!t.defined()) continue;
+    for (Dim d : t.shape()) {
+      const int64_t n = d.value();
+      if (n > 1 && std::find(out.begin(), out.end(), n) == out.end()) out.push_back(n);
+    }
+  }
+  return out;
+}
+
+std::optional<RowForm> row_form(const Call& call) {
+  const SmallVec<int64_t, 8> sizes = row_sizes(call);
+  const std::optional<Trace> t = generic_trace(call, sizes);
+  if (!t) return std::nullopt;
+  const std::vector<int> nodes = live_nodes(t->graph);
+  if (nodes.empty()) return std::nullopt;
+  const auto stored = [&](ValueId v) {
+    return std::find(t->graph.outputs.begin(), t->graph.outputs.end(), v) != t->graph.outputs.end();
+  };
+  std::optional<Scheduled> s =
+      schedule(t->graph, nodes, stored, [](ValueId) { return Strides(); }, "row", nullptr);
+  if (!s) return std::nullopt;
+  RowForm form;
+  form.kernel = std::move(s->kernel);
+  form.numbers = t->numbers;
+  form.results = t->results;
+  form.extent = s->extent;
+  form.row = s->row;
+  for (size_t i = 0; i < sizes.size(); ++i) form.size_names.push_back(size_name(i));
+  if (!fill_buffers(*t, *s, form)) return std::nullopt;
+  fill_params(*t, *s, form);
+  Canonical(form).run();
+  return form;
+}
+
+void add_row_kernels(PackSink& sink) {
+  for (const OpDef& op : all_ops()) {
+    if (!op.fused_rows) continue;
+    sink.group(op.schema.full_name());
+    for_each_sample_call(op, [&](const Call& call, std::span<const Spec>) {
+      if (std::optional<RowForm> form = row_form(call)) {
+        std::string key = content_key(form->kernel);
+        sink.add(key, std::move(form->kernel));
+      }
+    });
+  }
+}
+
+}  // namespace thixo::codegen
