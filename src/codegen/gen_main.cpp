@@ -88,6 +88,8 @@ std::vector<PackEntryName> sorted_entries(const PackSink& sink) {
   std::vector<PackEntryName> entries;
   for (const auto& [key, kernel] : sink.keys()) entries.push_back({kernel_hash(key), kernel});
   std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return a.hash < b.hash; });
+  const auto same = [](const auto& a, const auto& b) { return a.hash == b.hash && a.kernel == b.kernel; };
+  entries.erase(std::unique(entries.begin(), entries.end(), same), entries.end());  // several ops share a nest
   for (size_t i = 1; i < entries.size(); ++i) {
     if (entries[i].hash != entries[i - 1].hash) continue;
     throw InternalError("pack: two keys with one hash, of the kernels '" + entries[i - 1].kernel + "' and '" +

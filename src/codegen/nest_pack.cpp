@@ -28,7 +28,12 @@ void add_reduction(PackSink& sink, const NestForm& nest, DType out) {
 }
 
 void add_call(PackSink& sink, const Call& call, std::span<const Spec> results) {
-  const std::optional<NestForm> form = nest_form(call, results);
+  std::optional<NestForm> form;
+  try {
+    form = nest_form(call, results);
+  } catch (const Error&) {
+    return;  // operands that broadcast against each other have no form for all sizes: callers expand them
+  }
   if (!form) return;
   if (form->combine) {
     add_reduction(sink, *form, results[0].dtype);

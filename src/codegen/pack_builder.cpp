@@ -19,13 +19,13 @@ void PackSink::add(const std::string& key, Kernel kernel) {
   const std::string content = serialize(kernel);
   auto [it, is_new] = by_content_.emplace(content, "");
   if (is_new) {
-    kernel.name = "thixo_k_" + key;
+    kernel.name = "thixo_k_" + (key[0] == '#' ? std::string("nest") : key);  // content keys are bytes
     for (char& c : kernel.name) {
       if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))) c = '_';
     }
     // Keys may differ in a replaced character only. Not a running number: it would rename kernels that did not change.
     char hash[20];
-    std::snprintf(hash, sizeof hash, "_%08x", static_cast<unsigned>(kernel_hash(key)));
+    std::snprintf(hash, sizeof hash, "_%016llx", static_cast<unsigned long long>(kernel_hash(key)));
     kernel.name += hash;
     it->second = kernel.name;
     verify(kernel);
