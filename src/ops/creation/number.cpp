@@ -14,12 +14,11 @@ void def_number(Op& op) {
                          {},
                          {}});
       })
-      .nest([](NestCtx& c) {
-        DType t = compute_type(c.out[0].dtype);
-        Scalar v = c.scalar("value");
-        c.values = {is_complex(t) ? constant(v.to_complex(), t)
-                    : is_float(t) ? constant(v.to_double(), t)
-                                  : constant_int(v.to_int(), t)};
+      .nest([](NestCtx& c) { c.values = {c.param("value", compute_type(c.out[0].dtype))}; })
+      .samples([] {
+        return std::vector<Sample>{{.in = {}, .attrs = {{"value", Scalar(2.5)}}},
+                                   {.in = {}, .attrs = {{"value", Scalar(3)}}},
+                                   {.in = {}, .attrs = {{"value", Scalar(true)}}}};
       })
       .no_grad();
 }

@@ -30,9 +30,10 @@ Shape resolve_shape(const Call& c, const Shape& size, Dim numel) {
 std::optional<Strides> view_strides(const Shape& from, const Strides& strides, const Shape& to) {
   if (numel_of(from) == 0) return from == to ? strides : contiguous_strides(to);
   Strides out(to.size(), Dim(1));
+  if (from.empty()) return out;  // one element: any sizes of 1 will do
   auto next = static_cast<int>(to.size()) - 1;  // dims of `to` behind it are done
   // Walks over blocks of input dims that lie in memory as one, from the last; each takes its share of `to`.
-  Dim block = 1, base = from.empty() ? Dim(1) : strides.back();
+  Dim block = 1, base = strides.back();
   for (int d = static_cast<int>(from.size()) - 1; d >= 0; --d) {
     block *= from[static_cast<size_t>(d)];
     bool ends =
