@@ -90,6 +90,25 @@ std::vector<int> live_nodes(const Graph& g) {
   return out;
 }
 
+void add_factors(Dim d, std::vector<Dim>& out) {
+  if (d.is_symbolic() && dim_node(d).op == '*') {
+    add_factors(dim_node(d).a, out);
+    add_factors(dim_node(d).b, out);
+  } else {
+    out.push_back(d);
+  }
+}
+
+// A product in one order of its factors, so that equal products are one argument.
+Dim sorted_product(Dim d) {
+  std::vector<Dim> factors;
+  add_factors(d, factors);
+  std::sort(factors.begin(), factors.end(), [](Dim a, Dim b) { return a.raw() < b.raw(); });
+  Dim product = 1;
+  for (Dim f : factors) product *= f;
+  return product;
+}
+
 // Sizes become arguments z0, z1, ... in the order in which the kernel names them.
 class Canonical {
  public:
@@ -108,6 +127,7 @@ class Canonical {
 
  private:
   Dim argument(Dim d) {
+    d = sorted_product(d);
     if (!d.is_symbolic()) return d;
     for (size_t i = 0; i < form_.sizes.size(); ++i) {
       if (form_.sizes[i].raw() == d.raw()) return form_.kernel.sizes[i];

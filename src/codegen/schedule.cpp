@@ -227,8 +227,9 @@ class Scheduler {
   // ---- values ----
 
   bool is_row(const Shape& s) const {
-    if (flat_ || !has_reduction_) return false;
-    if (s.size() == split_) return std::equal(s.begin(), s.end(), shape_.begin(), [](Dim a, Dim b) { return a.raw() == b.raw(); });
+    if (flat_) return false;
+    // Without a reduction a shorter shape is broadcast from the right, as everywhere.
+    if (s.size() == split_ && s.size() != shape_.size()) return has_reduction_ && std::equal(s.begin(), s.end(), shape_.begin(), [](Dim a, Dim b) { return a.raw() == b.raw(); });
     if (s.size() != shape_.size()) return false;
     for (size_t d = 0; d < s.size(); ++d) {
       if (d < split_ ? s[d].raw() != shape_[d].raw() : !one(s[d])) return false;
@@ -243,6 +244,17 @@ class Scheduler {
     if (s.size() > shape_.size()) return false;
     for (size_t d = 0; d < s.size(); ++d) {
       if (s[d].raw() != shape_[d + lead].raw()) return false;
+    }
+    return true;
+  }
+
+  /// A value that every row shares: the shape of a row alone. It is computed like a full one.
+  bool is_shared(const Shape& s) const {
+    size_t lead = 0;
+    while (lead < s.size() && one(s[lead])) ++lead;
+    if (flat_ || s.size() - lead != shape_.size() - split_) return false;
+    for (size_t d = lead; d < s.size(); ++d) {
+      if (s[d].raw() != shape_[split_ + d - lead].raw()) return false;
     }
     return true;
   }
@@ -308,11 +320,17 @@ class Scheduler {
     order_.push_back(v);
   }
 
+  void require_full(ValueId v) const {
+    if (is_full(gv(v).shape)) return;
+    if (!is_shared(gv(v).shape)) refuse("a value of another shape than the group's");
+    if (stored_(v)) refuse("a result that all rows share");
+  }
+
   void add_pointwise(int index) {
     const GraphNode& n = node(index);
     ValueId result = n.out[0];
     bool row = is_row(gv(result).shape) && !is_full(gv(result).shape);
-    if (!row && !is_full(gv(result).shape)) refuse("a value of another shape than the group's");
+    if (!row) require_full(result);
     SmallVec<Tensor, 4> in;
     for (ValueId v : n.in) in.push_back(v < 0 ? Tensor() : abstract_value(g_, v));
     DType t = pointwise_type(Call{n.op, in, n.attrs, n.at});
@@ -348,7 +366,7 @@ class Scheduler {
     bool reduction = !c.reduce.empty();
     const Shape& s = gv(n.out[0]).shape;
     bool row = !reduction && is_row(s) && !is_full(s);
-    if (!reduction && !row && !is_full(s)) refuse("a nest of another shape than the group's");
+    if (!reduction && !row) require_full(n.out[0]);
     int level = 0;
     auto index_of = [&](int id) -> Expr {  // a loop of the nest at this point of the domain
       for (size_t k = 0; k < c.reduce.size(); ++k) {
@@ -356,12 +374,13 @@ class Scheduler {
       }
       auto d = static_cast<size_t>(id);
       if (reduction) return d < split_ ? component(d) : constant_int(0);
-      return row && s.size() == split_ ? component(d) : component(d + shape_.size() - s.size());
+      const size_t aligned = row && s.size() == split_ ? d : d + shape_.size() - s.size();
+      return row && aligned >= split_ ? constant_int(0) : component(aligned);
     };
     std::function<Expr(Expr)> lower = [&](Expr e) -> Expr {
       if (e->op == ExprOp::Axis) return index_of(e->i);
       if (e->op == ExprOp::Param) return own_param(index, c.params[static_cast<size_t>(e->i)], e.dtype());
-      if (e->op == ExprOp::At) return lower_at(n, c, e, reduction, lower, &level);
+      if (e->op == ExprOp::At) return lower_at(n, c, e, reduction, row, lower, &level);
       return {};
     };
     Expr value = substitute(c.values[0], lower);
@@ -376,13 +395,14 @@ class Scheduler {
     define(n.out[0], c.finish ? substitute(c.finish(result), lower) : result, false, level + 1);
   }
 
-  Expr lower_at(const GraphNode& n, const NestCtx& c, Expr e, bool reduction, const std::function<Expr(Expr)>& lower, int* level) {
+  Expr lower_at(const GraphNode& n, const NestCtx& c, Expr e, bool reduction, bool row, const std::function<Expr(Expr)>& lower, int* level) {
     ValueId v = n.in[static_cast<size_t>(e->i)];
     size_t rank = gv(v).shape.size();
     auto known = values_.find(v);
     if (known != values_.end()) {
-      if (!identity_access(c, e, rank, reduction)) refuse("an inner value read at another place");
-      if (!known->second.full) refuse("a nest over a row value");
+      if (known->second.full ? !identity_access(c, e, rank, reduction) : !row || !row_access(e, rank)) {
+        refuse("an inner value read at another place");
+      }
       *level = std::max(*level, known->second.level);
       return convert(known->second.expr, e.dtype());
     }
@@ -409,6 +429,15 @@ class Scheduler {
       if (i->op != ExprOp::Axis) return false;
       bool reduced = reduction && d >= split_;
       if (reduced ? i->i != c.reduce[d - split_].axis : i->i != static_cast<int>(d)) return false;
+    }
+    return true;
+  }
+
+  /// Whether a nest of row values reads a row value of its own row.
+  bool row_access(Expr e, size_t rank) const {
+    if (e->guarded || rank < split_) return false;
+    for (size_t d = 0; d < split_; ++d) {
+      if (!one(shape_[d]) && (e->args[d]->op != ExprOp::Axis || e->args[d]->i != static_cast<int>(d))) return false;
     }
     return true;
   }

@@ -26,6 +26,21 @@ bool same_elements(const Shape& a, const Shape& b) {  // equal but for sizes of 
   }
 }
 
+// Leading sizes of 1 mean nothing where shapes are broadcast.
+bool same_broadcast(const Shape& a, const Shape& b) {
+  size_t i = a.size(), j = b.size();
+  while (i > 0 && j > 0) {
+    if (a[--i].raw() != b[--j].raw()) return false;
+  }
+  while (i > 0) {
+    if (a[--i].raw() != 1) return false;
+  }
+  while (j > 0) {
+    if (b[--j].raw() != 1) return false;
+  }
+  return true;
+}
+
 class Tracer final : public Interpreter {
  public:
   explicit Tracer(const Call& call) : grad_(false) {
@@ -86,7 +101,8 @@ class Tracer final : public Interpreter {
     }
     known_[to.record()] = v;
     kept_.push_back(to);
-    reshaped_.push_back(to.record());
+    const bool reshaped = std::find(reshaped_.begin(), reshaped_.end(), from.record()) != reshaped_.end();
+    if (reshaped || !same_broadcast(from.shape(), to.shape())) reshaped_.push_back(to.record());
   }
   ValueId operand_of(const Tensor& t) {
     if (std::find(reshaped_.begin(), reshaped_.end(), t.record()) != reshaped_.end()) throw CannotTrace();

@@ -28,7 +28,8 @@ void check_target(const Call& call, const Spec& spec, const Tensor& out);
 void check_write(const Call& call, const Tensor& out);
 /// The contents of src, broadcast, into dst: any layouts and dtypes.
 void copy_into(const Tensor& src, const Tensor& dst);
-/// "copy" of the backend table.
+/// Entries of the backend table: "copy"; cat, pad, flip, ...
 void add_copy_entries();
+void add_move_entries();
 
 }  // namespace thixo::detail

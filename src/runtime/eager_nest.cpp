@@ -24,6 +24,9 @@ std::string plan_key(const Call& call, const Spec& result) {
   for (const Tensor& t : call.in) {
     put_small(t.defined() ? t.shape().size() : 100);
     put_small(t.defined() ? static_cast<size_t>(t.dtype()) : 0);
+    size_t ones = 0;  // a definition may ask which sizes are broadcast
+    for (size_t d = 0; t.defined() && d < t.shape().size(); ++d) ones |= (t.shape()[d] == 1 ? size_t{1} : 0) << d;
+    put_small(ones);
   }
   const std::vector<AttrDecl>& decls = call.op->schema.attrs;
   for (size_t i = 0; i < decls.size(); ++i) {
@@ -202,6 +205,15 @@ const NestPlan* nest_plan(const Call& call, const Spec& result) {
 
 namespace {
 
+// Results that came out of a decomposition as views of what it made are tensors like others.
+Values without_views(Values values) {
+  for (Tensor& t : values) {
+    const TensorRecord& r = *t.record();
+    if (r.view) t = Tensor(new_record_on(r.storage, r.shape, r.strides, r.offset, r.dtype));
+  }
+  return values;
+}
+
 // A reduction in a dtype that the pack does not read: converted first.
 Values reduce_converted(const Call& call, const NestPlan& plan) {
   const DType from = call.dtype(0), to = plan.form.value.dtype();
@@ -221,7 +233,7 @@ Values eager_nest(const Call& call) {
   const NestPlan* plan = specs.size() == 1 ? nest_plan(call, spec) : nullptr;
   if (plan != nullptr && plan->reduce) return {eager_reduce(call, *plan, spec)};
   if (plan != nullptr && plan->kernel != nullptr) return {run_nest(call, *plan, spec)};
-  if (call.op->compose) return call.op->compose(call);
+  if (call.op->compose) return without_views(call.op->compose(call));
   if (plan != nullptr && plan->form.combine && !call.in.empty()) return reduce_converted(call, *plan);
   throw no_form(call);
 }

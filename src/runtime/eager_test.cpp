@@ -1,40 +1,14 @@
 // Eager ops against plain loops: layouts, dtypes, broadcasting, in-place forms and threads.
 #include <gtest/gtest.h>
 
-#include <cmath>
-#include <random>
-
-#include "core/record.h"
+#include "runtime/test_values.h"
 #include "thixo/parallel.h"
-#include "thixo/tensor.h"
 
 namespace thixo {
 namespace {
 
-Tensor random_tensor(const Shape& shape, unsigned seed = 1) {
-  std::mt19937 g(seed);
-  std::uniform_real_distribution<float> u(-3, 3);
-  Tensor t = empty(shape);
-  for (int64_t i = 0; i < t.numel().value(); ++i) t.data<float>()[i] = u(g);
-  return t;
-}
-
-/// Row-major values of any f32 tensor, read through its strides.
-std::vector<float> values(const Tensor& t) {
-  std::vector<float> out;
-  std::vector<int64_t> index(t.shape().size(), 0);
-  const auto* p = static_cast<const float*>(t.raw_data());
-  for (int64_t n = t.numel().value(); n > 0; --n) {
-    int64_t at = 0;
-    for (size_t d = 0; d < index.size(); ++d) at += index[d] * t.strides()[d].value();
-    out.push_back(p[at]);
-    for (size_t d = index.size(); d-- > 0;) {
-      if (++index[d] < t.shape()[d].value()) break;
-      index[d] = 0;
-    }
-  }
-  return out;
-}
+using test::random_tensor;
+using test::values;
 
 template <class F> void expect_binary(const Tensor& r, const Tensor& a, const Tensor& b, F f) {
   const std::vector<float> x = values(a), y = values(b), z = values(r);

@@ -9,6 +9,7 @@ namespace thixo::detail {
 
 DispatchTable start() {
   add_copy_entries();
+  add_move_entries();
   cpu::add_cpu_entries();
   cpu::add_update_entries();
   DispatchTable t;

@@ -59,6 +59,51 @@ std::vector<IndexBound> bounds(const Call& c, int first, int count) {
   return out;
 }
 
+// The input with its indexed dims in front: places of these dims are rows, which the index tensors number.
+struct Rows {
+  Tensor table, number;  // the permuted input; row numbers, to be broadcast to Layout::places
+  Dim count = 1;
+  Shape back;            // the permutation of `table` that undoes it
+};
+
+Rows rows_of(const Call& c, int first, const Layout& l) {
+  const Tensor& x = c.in[0];
+  Shape order;
+  for (int d : l.indexed) order.push_back(d);
+  for (int d = 0; d < x.dim(); ++d) {
+    if (std::find(l.indexed.begin(), l.indexed.end(), d) == l.indexed.end()) order.push_back(d);
+  }
+  Rows r;
+  r.back = Shape(static_cast<size_t>(x.dim()), Dim(0));
+  for (size_t d = 0; d < order.size(); ++d) r.back[static_cast<size_t>(order[d].value())] = static_cast<int64_t>(d);
+  r.table = x.permute(order);
+  for (int d : l.indexed) {
+    const Dim n = c.shape(0)[static_cast<size_t>(d)];
+    Tensor i = index_of(c, first, d).to(DType::I64);
+    i = where(i < 0, i + n.value(), i);
+    r.number = r.number.defined() ? r.number * n.value() + i : i;
+    r.count *= n;
+  }
+  return r;
+}
+
+/// The result where no kernel is made for the nest: rows of the permuted input, brought back in order.
+Values index_by_rows(const Call& c) {
+  const Layout l = layout_of(c, 1, static_cast<int>(c.in.size()) - 1);
+  const Rows r = rows_of(c, 1, l);
+  const Dim columns = r.count == 0 ? Dim(0) : numel_of(c.shape(0)) / r.count;
+  Shape shape = l.places;
+  for (size_t d = l.indexed.size(); d < r.table.shape().size(); ++d) shape.push_back(r.table.shape()[d]);
+  const Tensor row = r.number.expand(l.places).reshape({-1});
+  Tensor y = r.table.reshape({r.count, columns}).index_select(0, row).reshape(shape);
+  IntList from, to;
+  for (size_t e = 0; e < l.places.size(); ++e) {
+    from.push_back(static_cast<int64_t>(e));
+    to.push_back(l.front + static_cast<int64_t>(e));
+  }
+  return {l.front == 0 || from.empty() ? y : y.movedim(from, to)};
+}
+
 SampleTensor absent() { return {.absent = true}; }
 
 }  // namespace
@@ -69,6 +114,7 @@ void def_index(Op& op) {
       .example(">>> thixo.tensor([[1, 2], [3, 4]])[thixo.tensor([0, 1]), thixo.tensor([1, 0])]\ntensor([2, 3])")
       .infer([](Infer& c) { c.result(c.dtype(0), layout_of(c, 1, static_cast<int>(c.in.size()) - 1).result); })
       .index_bounds([](const Call& c) { return bounds(c, 1, static_cast<int>(c.in.size()) - 1); })
+      .compose(index_by_rows)
       .nest([](NestCtx& c) {
         int count = static_cast<int>(c.in.size()) - 1;
         Layout l = layout_of(c, 1, count);
@@ -133,31 +179,16 @@ void def_index_put(Op& op) {
                         "values of shape " + shape_str(values.shape()) + " do not broadcast to " + shape_str(l.result));
         }
         if (numel_of(l.result) == 0) return Values{x.clone()};
-        // Indexed dims in front make rows; the index tensors give the number of the row.
-        Shape order, back(static_cast<size_t>(x.dim()), Dim(0)), wide;
-        for (int d : l.indexed) order.push_back(d);
-        for (int d = 0; d < x.dim(); ++d) {
-          if (std::find(l.indexed.begin(), l.indexed.end(), d) == l.indexed.end()) order.push_back(d);
-        }
-        for (size_t d = 0; d < order.size(); ++d) back[static_cast<size_t>(order[d].value())] = static_cast<int64_t>(d);
-        Tensor table = x.permute(order), row;
-        Dim rows = 1;
-        for (int d : l.indexed) {
-          Dim n = c.shape(0)[static_cast<size_t>(d)];
-          Tensor i = index_of(c, 1, d).to(DType::I64);
-          i = where(i < 0, i + n.value(), i);
-          row = row.defined() ? row * n.value() + i : i;
-          rows *= n;
-        }
+        const Rows r = rows_of(c, 1, l);
         IntList from, to;
         for (size_t e = 0; e < l.places.size(); ++e)
           from.push_back(l.front + static_cast<int64_t>(e)), to.push_back(static_cast<int64_t>(e));
         Tensor spread = values.expand(l.result);
         if (!from.empty()) spread = spread.movedim(from, to);
-        Dim m = numel_of(l.places), columns = numel_of(x.shape()) / rows;
-        Tensor y = scatter_rows(table.reshape({rows, columns}), row.expand(l.places).reshape({-1}),
+        Dim m = numel_of(l.places), columns = numel_of(x.shape()) / r.count;
+        Tensor y = scatter_rows(r.table.reshape({r.count, columns}), r.number.expand(l.places).reshape({-1}),
                                 spread.reshape({m, columns}), c.flag("accumulate"));
-        return Values{y.reshape(table.shape()).permute(back)};
+        return Values{y.reshape(r.table.shape()).permute(r.back)};
       })
       .samples([] {
         auto with = [](bool add) { return std::vector<std::pair<std::string, Attr>>{{"accumulate", add}}; };

@@ -1,4 +1,6 @@
 // Extremes over dims, and where they are.
+#include <limits>
+
 #include "ops/batching.h"
 #include "ops/reduce/reduce.h"
 #include "private_ops.h"
@@ -39,7 +41,8 @@ Values place_of(const Call& c, bool largest) {
   Tensor here = is_float(x.dtype()) ? logical_or(eq(x, extreme), isnan(x)) : eq(x, extreme);
   Shape along(static_cast<size_t>(rank), Dim(1));
   along[static_cast<size_t>(d)] = n;
-  Tensor first = where(here, iota(n).view(along), n.value()).amin(d, c.flag("keepdim"));
+  const int64_t behind = std::numeric_limits<int64_t>::max();
+  Tensor first = where(here, iota(n).view(along), behind).amin(d, c.flag("keepdim"));
   return {all && c.flag("keepdim") ? first.reshape(Shape(static_cast<size_t>(c.rank(0)), Dim(1))) : first};
 }
 

@@ -164,6 +164,7 @@ void def_constant_pad_nd(Op& op) {
         }
         c.values = {c.load_if(inside, 0, index, c.param("value", t))};
       })
+      .kernel("pad")
       .grad([](GradCtx& c) {
         Shape back;
         for (Dim p : c.call().list("pad")) back.push_back(Dim(0) - p);
@@ -320,6 +321,7 @@ void def_flip(Op& op) {
         }
         c.values = {c.load(0, index)};
       })
+      .kernel("flip")
       .grad([](GradCtx& c) {
         IntList dims;
         for (Dim d : c.call().list("dims")) dims.push_back(d);

@@ -135,6 +135,7 @@ void def_slice_backward(Op& op) {
         inside = inside & (off < c.dim_size(0, d));
         c.values = {c.load_if(inside, 0, index, constant(0, compute_type(c.dtype(0))))};
       })
+      .kernel("slice_backward")
       .grad([](GradCtx& c) {
         const Call& k = c.call();
         int d = k.dim("dim", k.rank(0));

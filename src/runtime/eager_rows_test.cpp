@@ -1,0 +1,121 @@
+// Fused rows: the same values as the decomposition, from one kernel of the pack.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "codegen/nest_form.h"
+#include "codegen/pack.h"
+#include "codegen/row_form.h"
+#include "ir/dispatch.h"
+#include "runtime/test_values.h"
+
+namespace thixo {
+namespace {
+
+using test::random_tensor;
+using test::values;
+
+/// The largest difference between the fused op and its decomposition.
+double difference(const OpDef& op, const TensorList& in, const std::vector<Attr>& attrs) {
+  const Call call{&op, in, attrs, {}};
+  const Values fused = dispatch(call), plain = op.compose(call);
+  double worst = 0;
+  for (size_t k = 0; k < fused.size(); ++k) {
+    EXPECT_EQ(fused[k].shape(), plain[k].shape());
+    EXPECT_EQ(fused[k].dtype(), plain[k].dtype());
+    const std::vector<float> a = values(fused[k].to(DType::F32)), b = values(plain[k].to(DType::F32));
+    for (size_t i = 0; i < a.size(); ++i) worst = std::max(worst, std::abs(static_cast<double>(a[i]) - b[i]));
+  }
+  return worst;
+}
+
+std::vector<Attr> attrs_of(const OpDef& op, const std::vector<std::pair<std::string, Attr>>& given) {
+  std::vector<Attr> out;
+  for (const AttrDecl& d : op.schema.attrs) {
+    out.push_back(d.def);
+    for (const auto& [name, value] : given) {
+      if (name == d.name) out.back() = value;
+    }
+  }
+  return out;
+}
+
+bool in_pack(const OpDef& op, const TensorList& in, const std::vector<Attr>& attrs) {
+  const std::optional<codegen::RowForm> form = codegen::row_form(Call{&op, in, attrs, {}});
+  return form && codegen::find_kernel(codegen::content_key(form->kernel)) != nullptr;
+}
+
+void expect_fused(const char* name, const TensorList& in, const std::vector<std::pair<std::string, Attr>>& given) {
+  const OpDef& op = *find_op(name);
+  const std::vector<Attr> attrs = attrs_of(op, given);
+  EXPECT_TRUE(in_pack(op, in, attrs)) << name << " has no kernel";
+  EXPECT_LT(difference(op, in, attrs), 2e-5) << name;
+}
+
+TEST(EagerRows, Softmax) {
+  for (int64_t columns : {1, 5, 16, 100, 3000}) {
+    const Tensor x = random_tensor({7, columns}), y = random_tensor({7, columns}, 2);
+    for (const char* name : {"softmax", "log_softmax"}) expect_fused(name, {x}, {{"dim", Dim(1)}});
+    for (const char* name : {"softmax_backward", "log_softmax_backward"}) expect_fused(name, {x, y}, {{"dim", Dim(1)}});
+  }
+  expect_fused("softmax", {random_tensor({2, 3, 4, 50})}, {{"dim", Dim(-1)}});
+  expect_fused("softmax", {random_tensor({50})}, {{"dim", Dim(0)}});
+}
+
+TEST(EagerRows, SoftmaxAlongAnotherDim) {
+  const Tensor x = random_tensor({5, 40, 6});
+  const std::vector<float> y = values(x.softmax(1)), v = values(x);
+  for (size_t i = 0; i < 5; ++i) {
+    for (size_t k = 0; k < 6; ++k) {
+      double sum = 0;
+      for (size_t j = 0; j < 40; ++j) sum += std::exp(static_cast<double>(v[(i * 40 + j) * 6 + k]));
+      for (size_t j = 0; j < 40; ++j) {
+        const size_t at = (i * 40 + j) * 6 + k;
+        ASSERT_NEAR(y[at], std::exp(static_cast<double>(v[at])) / sum, 1e-6);
+      }
+    }
+  }
+}
+
+TEST(EagerRows, Norms) {
+  const Tensor x = random_tensor({9, 64}), w = random_tensor({64}, 2), b = random_tensor({64}, 3);
+  const Attr shape = Shape{64};
+  expect_fused("layer_norm", {x, w, b}, {{"normalized_shape", shape}});
+  expect_fused("layer_norm", {x, w, {}}, {{"normalized_shape", shape}, {"eps", 0.1}});
+  expect_fused("layer_norm", {x, {}, {}}, {{"normalized_shape", shape}});
+  expect_fused("layer_norm", {random_tensor({3, 4, 64}), w, b}, {{"normalized_shape", shape}});
+  expect_fused("rms_norm", {x, w}, {{"normalized_shape", shape}});
+}
+
+Tensor nn_layer_norm(const Tensor& x, double eps) {
+  const OpDef& op = *find_op("layer_norm");
+  const Tensor in[] = {x, {}, {}};
+  const std::vector<Attr> attrs =
+      attrs_of(op, {{"normalized_shape", x.shape().size() == 2 ? Shape{x.size(1)} : x.shape()}, {"eps", eps}});
+  return dispatch(Call{&op, in, attrs, {}})[0];
+}
+
+TEST(EagerRows, AttributesAreNotForgotten) {
+  const Tensor x = random_tensor({4, 8});
+  const std::vector<float> a = values(nn_layer_norm(x, 1e-5)), b = values(nn_layer_norm(x, 10.0));
+  EXPECT_NE(a, b);
+  EXPECT_EQ(a, values(nn_layer_norm(x, 1e-5)));
+}
+
+TEST(EagerRows, CrossEntropy) {
+  const Tensor x = random_tensor({6, 40}), t = tensor<int64_t>({0, 39, 7, 7, -100, 3}, {6});
+  const std::vector<std::pair<std::string, Attr>> attrs = {{"ignore_index", Dim(-100)}, {"label_smoothing", 0.0}};
+  expect_fused("cross_entropy_rows", {x, t, {}}, attrs);
+  expect_fused("cross_entropy_backward", {random_tensor({6}, 5), x, t, {}, random_tensor({6, 1}, 4)}, attrs);
+}
+
+TEST(EagerRows, HalfAndStrided) {
+  const Tensor x = random_tensor({64, 33}).transpose(0, 1);
+  EXPECT_LT(difference(*find_op("softmax"), {x}, attrs_of(*find_op("softmax"), {{"dim", Dim(1)}})), 1e-6);
+  const Tensor h = x.to(DType::BF16);
+  EXPECT_EQ(h.softmax(1).dtype(), DType::BF16);
+  EXPECT_LT(difference(*find_op("softmax"), {h}, attrs_of(*find_op("softmax"), {{"dim", Dim(1)}})), 1e-2);
+}
+
+}  // namespace
+}  // namespace thixo
