@@ -188,7 +188,10 @@ std::optional<NestForm> nest_form(const Call& call, std::span<const Spec> result
   for (const Tensor& t : s.in) f.in.push_back(t.defined() ? t.dtype() : DType::U8);
   f.out = s.out[0].dtype;
   const Expr place = place_expr(s.out[0].shape);
-  f.value = substitute(e->value, [&](Expr n) { return n == place ? axis(kPlace) : Expr(); });
+  f.value = e->value;
+  if (place->op != ExprOp::Axis) {  // along one axis the place is the axis
+    f.value = substitute(f.value, [&](Expr n) { return n == place ? axis(kPlace) : Expr(); });
+  }
   visit(f.value, [&](Expr n) {
     if (n->op == ExprOp::At) f.reads.push_back({n, n->i});
   });

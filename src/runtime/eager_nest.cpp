@@ -223,9 +223,30 @@ Values reduce_converted(const Call& call, const NestPlan& plan) {
   return eager_nest(Call{call.op, {in.data(), in.size()}, call.attrs, call.at});
 }
 
+// Kernels read indices of one dtype.
+bool has_narrow_index(const Call& call) {
+  const std::vector<OperandDecl>& decls = call.op->schema.operands;
+  for (size_t k = 0; k < call.in.size(); ++k) {
+    const bool index = decls[std::min(k, decls.size() - 1)].kind == TensorKind::Index;
+    if (index && call.in[k].defined() && call.in[k].dtype() == DType::I32) return true;
+  }
+  return false;
+}
+
+Values nest_with_wide_indices(const Call& call) {
+  SmallVec<Tensor, 4> in;
+  const std::vector<OperandDecl>& decls = call.op->schema.operands;
+  for (size_t k = 0; k < call.in.size(); ++k) {
+    const bool index = decls[std::min(k, decls.size() - 1)].kind == TensorKind::Index;
+    in.push_back(index && call.in[k].defined() ? call.in[k].to(DType::I64) : call.in[k]);
+  }
+  return eager_nest(Call{call.op, {in.data(), in.size()}, call.attrs, call.at});
+}
+
 }  // namespace
 
 Values eager_nest(const Call& call) {
+  if (has_narrow_index(call)) return nest_with_wide_indices(call);
   check_index_bounds(call);
   const SmallVec<Spec, 2> specs = infer(call);
   const Spec& spec = specs[0];

@@ -73,6 +73,7 @@ void def_index_select(Op& op) {
         return std::vector<Sample>{
             {.in = {{{4, 3}}, indices({5}, {3, 0, 0, 2, 1})}, .attrs = {{"dim", Dim(0)}}},
             {.in = {{{2, 5}}, indices({2}, {4, 1})}, .attrs = {{"dim", Dim(-1)}}},
+            {.in = {{{2, 5, 3}}, indices({2}, {4, 1})}, .attrs = {{"dim", Dim(1)}}},
             {.in = {{{3}}, indices({}, {2})}, .attrs = {{"dim", Dim(0)}}},
             {.in = {{{3}}, indices({0}, {})}, .attrs = {{"dim", Dim(0)}}},
             {.in = {{{}}, indices({1}, {0})}, .attrs = {{"dim", Dim(0)}}},
@@ -147,6 +148,7 @@ void def_gather(Op& op) {
         return std::vector<Sample>{
             {.in = {{{3, 4}}, indices({2, 4}, {0, 2, 1, 0, 2, 2, 0, 1})}, .attrs = {{"dim", Dim(0)}}},
             {.in = {{{3, 4}}, indices({3, 1}, {3, 0, 3})}, .attrs = {{"dim", Dim(-1)}}},
+            {.in = {{{2, 4, 3}}, indices({2, 2, 3}, {3, 0, 3, 1, 1, 2})}, .attrs = {{"dim", Dim(1)}}},
             {.in = {{{4}}, indices({6}, {3, 3, 3, 0, 1, 2})}, .attrs = {{"dim", Dim(0)}}},
             {.in = {{{}}, indices({}, {0})}, .attrs = {{"dim", Dim(0)}}},
             {.in = {{{3}}, indices({0}, {})}, .attrs = {{"dim", Dim(0)}}},

@@ -13,6 +13,7 @@ std::vector<Sample> row_samples() {
   return {{.in = {{{3, 5}}}, .attrs = with(1)},
           {.in = {{{3, 5}}}, .attrs = with(0)},
           {.in = {{{2, 3, 40}}}, .attrs = with(-1)},
+          {.in = {{{5}}}, .attrs = with(0)},
           {.in = {{.shape = {2, 3}, .low = -400, .high = 400}}, .attrs = with(1)},
           {.in = {{{3, 1}}}, .attrs = with(1)},
           {.in = {{{}}}, .attrs = with(0)},
@@ -26,6 +27,7 @@ std::vector<Sample> row_samples() {
 std::vector<Sample> row_backward_samples() {
   auto with = [](int d) { return std::vector<std::pair<std::string, Attr>>{{"dim", Dim(d)}}; };
   return {{.in = {{{3, 5}}, {.shape = {3, 5}, .low = 0, .high = 1}}, .attrs = with(1)},
+          {.in = {{{5}}, {.shape = {5}, .low = 0, .high = 1}}, .attrs = with(0)},
           {.in = {{{3, 5}}, {.shape = {3, 5}, .low = 0, .high = 1}}, .attrs = with(0)}};
 }
 
