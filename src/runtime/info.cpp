@@ -9,6 +9,7 @@
 #include "codegen/kernel_cache.h"
 #include "codegen/pack.h"
 #include "codegen/target.h"
+#include "thixo/backend.h"
 #include "thixo/parallel.h"
 #include "thixo/registry.h"
 
@@ -66,12 +67,11 @@ Finding compiler() {
           .fix = "put libthixo_compiler.so beside libthixo.so, or name it in THIXO_COMPILER"};
 }
 
-Finding libraries() {
-#ifdef THIXO_WITH_ONEDNN
-  return {.name = "oneDNN", .value = "linked", .fix = {}};
-#else
-  return {.name = "oneDNN", .value = "not linked: contractions run on generated kernels", .fix = {}};
-#endif
+std::string onednn() {
+  for (const BackendInfo& b : backends()) {
+    if (b.name == "oneDNN") return b.detail;
+  }
+  return "not in this build";
 }
 
 Finding memory() {
@@ -115,7 +115,7 @@ std::vector<Finding> system_findings() {
           memory(),
           huge_pages(),
           pack(),
-          libraries(),
+          {.name = "oneDNN", .value = onednn(), .fix = {}},
           compiler(),
           cache()};
 }

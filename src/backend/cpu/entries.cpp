@@ -2,6 +2,7 @@
 
 #include "backend/cpu/kernels.h"
 #include "backend/cpu/onednn.h"
+#include "backend/cpu/update.h"
 #include "base/deterministic.h"
 #include "codegen/pack.h"
 #include "core/record.h"
@@ -36,6 +37,7 @@ void add_cpu_entries() {
       {"conv2d", conv2d_kernel, OutLayout::Contiguous, conv_result},
       {"conv2d_input_grad", conv2d_input_grad_kernel, OutLayout::Contiguous, conv_result},
       {"conv2d_weight_grad", conv2d_weight_grad_kernel},
+      {"update", run_updates, OutLayout::LikeInput},
   };
   add_backend_entries(kEntries);
 }

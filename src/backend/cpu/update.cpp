@@ -5,7 +5,6 @@
 #include "base/parallel.h"
 #include "codegen/pack.h"
 #include "codegen/update_kernels.h"
-#include "ir/backend.h"
 
 namespace thixo::cpu {
 namespace {
@@ -133,11 +132,6 @@ void run_updates(const Call& calls, std::span<const Tensor> out) {
     }
   });
   for (const Late& l : late) copy_elements(l.from, l.to);
-}
-
-void add_update_entries() {
-  static constexpr BackendEntry kEntries[] = {{"update", run_updates, OutLayout::LikeInput}};
-  add_backend_entries(kEntries);
 }
 
 }  // namespace thixo::cpu

@@ -8,6 +8,5 @@ namespace thixo::cpu {
 /// The operands and results of any number of calls of one update op, one after the other; results may be the operands
 /// of the same call. This is the Backend entry "update", and what optimizers call with all their parameters.
 void run_updates(const Call& calls, std::span<const Tensor> out);
-void add_update_entries();
 
 }  // namespace thixo::cpu
