@@ -1,6 +1,5 @@
 // Brings the parts of the library together, once, when the first op is dispatched.
 #include "backend/cpu/entries.h"
-#include "backend/cpu/update.h"
 #include "ir/dispatch.h"
 #include "runtime/eager.h"
 #include "transform/start.h"
@@ -11,7 +10,6 @@ DispatchTable start() {
   add_copy_entries();
   add_move_entries();
   cpu::add_cpu_entries();
-  cpu::add_update_entries();
   DispatchTable t;
   t.eager = eager;
   t.eager_into = eager_into;
