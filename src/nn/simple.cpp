@@ -1,0 +1,83 @@
+// Layers without parameters, and losses.
+#include "nn/repr.h"
+#include "thixo/nn_simple.h"
+
+namespace thixo::nn {
+namespace {
+
+/// PyTorch prints a window of equal sizes as one number.
+std::string window(const IntList& v) {
+  const bool equal = v.size() == 1 || (v.size() == 2 && v[0] == v[1]);
+  return equal ? std::to_string(v[0]) : Repr::tuple(v);
+}
+
+void check_reduction(const char* layer, const std::string& reduction) {
+  if (reduction == "mean" || reduction == "sum" || reduction == "none") return;
+  throw ValueError(std::string(layer) + ": there is no reduction '" + reduction + "'").need("mean, sum or none");
+}
+
+}  // namespace
+
+Tensor IdentityImpl::forward(const Tensor& x) { return x; }
+Tensor ReLUImpl::forward(const Tensor& x) { return relu(unplaced(x)); }
+Tensor SiLUImpl::forward(const Tensor& x) { return silu(unplaced(x)); }
+Tensor SigmoidImpl::forward(const Tensor& x) { return sigmoid(unplaced(x)); }
+Tensor TanhImpl::forward(const Tensor& x) { return tanh(unplaced(x)); }
+
+Tensor GELUImpl::forward(const Tensor& x) { return gelu(unplaced(x), {.approximate = options.approximate}); }
+std::string GELUImpl::extra_repr() const { return Repr().add("approximate", "'" + options.approximate + "'").str(); }
+
+Tensor SoftmaxImpl::forward(const Tensor& x) { return softmax(unplaced(x), dim); }
+std::string SoftmaxImpl::extra_repr() const { return Repr().add("dim", dim).str(); }
+
+DropoutImpl::DropoutImpl(const Options& o) : p(o.p) {
+  if (!(p >= 0 && p <= 1)) throw ValueError("Dropout: a probability of " + Repr::number(p)).need("0 <= p <= 1");
+}
+Tensor DropoutImpl::forward(const Tensor& x) { return dropout(unplaced(x), p, training()); }
+std::string DropoutImpl::extra_repr() const { return Repr().add("p", p).add("inplace", false).str(); }
+
+Tensor FlattenImpl::forward(const Tensor& x) { return flatten(unplaced(x), options.start_dim, options.end_dim); }
+std::string FlattenImpl::extra_repr() const {
+  return Repr().add("start_dim", options.start_dim).add("end_dim", options.end_dim).str();
+}
+
+Tensor MaxPool2dImpl::forward(const Tensor& x) {
+  return max_pool2d(unplaced(x), kernel_size, options.stride, options.padding, options.dilation, options.ceil_mode);
+}
+std::string MaxPool2dImpl::extra_repr() const {
+  return Repr()
+      .add("kernel_size", window(kernel_size))
+      .add("stride", window(options.stride.value_or(kernel_size)))
+      .add("padding", window(options.padding))
+      .add("dilation", window(options.dilation))
+      .add("ceil_mode", options.ceil_mode)
+      .str();
+}
+
+Tensor AvgPool2dImpl::forward(const Tensor& x) {
+  return avg_pool2d(unplaced(x), kernel_size, options.stride, options.padding, options.ceil_mode,
+                    options.count_include_pad);
+}
+std::string AvgPool2dImpl::extra_repr() const {
+  return Repr()
+      .add("kernel_size", window(kernel_size))
+      .add("stride", window(options.stride.value_or(kernel_size)))
+      .add("padding", window(options.padding))
+      .str();
+}
+
+CrossEntropyLossImpl::CrossEntropyLossImpl(const Options& o) : options(o), weight(this, "weight", o.weight) {
+  check_reduction("CrossEntropyLoss", o.reduction);
+}
+Tensor CrossEntropyLossImpl::forward(const Tensor& input, const Tensor& target) {
+  return cross_entropy(unplaced(input), unplaced(target), weight,
+                       {.ignore_index = options.ignore_index,
+                        .reduction = options.reduction,
+                        .label_smoothing = options.label_smoothing});
+}
+
+Tensor MSELossImpl::forward(const Tensor& input, const Tensor& target) {
+  return mse_loss(unplaced(input), unplaced(target), {.reduction = options.reduction});
+}
+
+}  // namespace thixo::nn
