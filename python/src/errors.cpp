@@ -1,0 +1,85 @@
+// C++ errors as Python exceptions: thixo.ShapeError is a ValueError, and so on; the text is the same on both sides.
+#include <frameobject.h>
+
+#include <array>
+
+#include "py.h"
+
+namespace thixo::py {
+namespace {
+
+std::array<PyObject*, 8> g_types{};
+
+/// "train.py:41": the innermost Python frame that is not inside the package.
+std::string python_place() {
+  PyThreadState* state = PyThreadState_Get();
+  PyFrameObject* frame = PyThreadState_GetFrame(state);
+  std::string place;
+  while (frame != nullptr) {
+    PyCodeObject* code = PyFrame_GetCode(frame);
+    const char* file = PyUnicode_AsUTF8(code->co_filename);
+    std::string name = file != nullptr ? file : "?";
+    int line = PyFrame_GetLineNumber(frame);
+    Py_DECREF(code);
+    bool inside = name.find("/thixo/") != std::string::npos && name.find("/tests/") == std::string::npos;
+    if (!inside) {
+      place = name.substr(name.find_last_of('/') + 1) + ":" + std::to_string(line);
+      Py_DECREF(frame);
+      break;
+    }
+    PyFrameObject* back = PyFrame_GetBack(frame);
+    Py_DECREF(frame);
+    frame = back;
+  }
+  return place;
+}
+
+}  // namespace
+
+void set_error() {
+  try {
+    throw;
+  } catch (const Error& e) {
+    Error copy = e;
+    if (!copy.has_at()) {
+      std::string place = python_place();
+      if (!place.empty()) copy.at(place);
+    }
+    // The kind stands in the type already; Python prints it before the text.
+    std::string text = copy.what();
+    size_t colon = text.find(": ");
+    PyErr_SetString(g_types[static_cast<size_t>(e.kind())], text.substr(colon == std::string::npos ? 0 : colon + 2).c_str());
+  } catch (nb::python_error& e) {
+    e.restore();
+  } catch (const std::bad_alloc&) {
+    PyErr_NoMemory();
+  } catch (const std::exception& e) {
+    PyErr_SetString(PyExc_RuntimeError, e.what());
+  }
+}
+
+void add_errors(nb::module_& m) {
+  PyObject* bases[] = {PyExc_ValueError, PyExc_TypeError,           PyExc_RuntimeError, PyExc_IndexError,
+                       PyExc_ValueError, PyExc_NotImplementedError, PyExc_OSError,      PyExc_RuntimeError};
+  const char* docs[] = {"Shapes that do not fit together.", "A dtype that an op does not take.", "A device that is not there.",
+                        "An index or dim out of range.",    "A value that makes no sense.",      "A feature that is not there.",
+                        "A file that cannot be read or written.", "A fault inside thixo: please report it."};
+  PyObject* base = PyErr_NewExceptionWithDoc("thixo.Error", "Base of all errors of thixo.", nullptr, nullptr);
+  m.attr("Error") = nb::handle(base);
+  for (size_t k = 0; k < g_types.size(); ++k) {
+    std::string name = std::string("thixo.") + error_kind_name(static_cast<ErrorKind>(k));
+    PyObject* both = PyTuple_Pack(2, base, bases[k]);
+    g_types[k] = PyErr_NewExceptionWithDoc(name.c_str(), docs[k], both, nullptr);
+    Py_DECREF(both);
+    m.attr(name.c_str() + 6) = nb::handle(g_types[k]);
+  }
+  nb::register_exception_translator([](const std::exception_ptr& p, void*) {
+    try {
+      std::rethrow_exception(p);
+    } catch (const Error&) {
+      set_error();
+    }
+  });
+}
+
+}  // namespace thixo::py

@@ -1,0 +1,58 @@
+// x[...] and x[...] = value.
+#include "py.h"
+
+namespace thixo::py {
+namespace {
+
+std::optional<int64_t> bound(PyObject* o) {
+  if (o == Py_None) return std::nullopt;
+  nb::object i = nb::steal(PyNumber_Index(o));
+  if (!i.is_valid()) throw nb::python_error();
+  return nb::cast<int64_t>(i);
+}
+
+TensorIndex entry(PyObject* o) {
+  if (PyBool_Check(o)) return TensorIndex(tensor_from(o, nullptr));
+  if (PyLong_Check(o)) return TensorIndex(nb::cast<int64_t>(nb::handle(o)));
+  if (o == Py_None) return NewAxis;
+  if (o == Py_Ellipsis) return Ellipsis;
+  if (PySlice_Check(o)) {
+    auto* s = reinterpret_cast<PySliceObject*>(o);
+    std::optional<int64_t> step = bound(s->step);
+    return Slice(bound(s->start), bound(s->stop), step.value_or(1));
+  }
+  if (is_tensor(o)) return TensorIndex(unwrap(o));
+  if (PyIndex_Check(o) && PySequence_Check(o) == 0) return TensorIndex(*bound(o));
+  return TensorIndex(tensor_from(o, nullptr));  // lists and arrays of indices or a mask
+}
+
+std::vector<TensorIndex> entries(PyObject* key) {
+  std::vector<TensorIndex> out;
+  if (PyTuple_Check(key)) {
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(key); ++i) out.push_back(entry(PyTuple_GET_ITEM(key, i)));
+  } else {
+    out.push_back(entry(key));
+  }
+  return out;
+}
+
+}  // namespace
+
+PyObject* tensor_subscript(PyObject* self, PyObject* key) {
+  return guarded([&] {
+    if (PyLong_CheckExact(key)) return wrap(unwrap(self).select(0, nb::cast<int64_t>(nb::handle(key))));
+    return wrap(unwrap(self).index(std::span<const TensorIndex>(entries(key))));
+  });
+}
+
+int tensor_assign(PyObject* self, PyObject* key, PyObject* value) {
+  return guarded_int([&] {
+    if (value == nullptr) throw nb::type_error("elements of a tensor cannot be deleted");
+    Tensor v = is_tensor(value) || is_number(value) ? to_operand(value, "index_put_", "value") : tensor_from(value, nullptr);
+    Tensor t = unwrap(self);
+    t.index_put_(std::span<const TensorIndex>(entries(key)), v);
+    return 0;
+  });
+}
+
+}  // namespace thixo::py

@@ -1,0 +1,105 @@
+// Shared by the binding: the Python type of Tensor, conversion both ways, and errors.
+//
+// One tensor is one Python object: the record keeps it in Object's slot, and from then on the references of both
+// sides are counted by Python. Tensor is a type of our own, not nanobind's, so that creating and calling stay cheap.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+#include "thixo/registry.h"
+#include "thixo/tensor.h"
+
+namespace nb = nanobind;
+
+namespace thixo::py {
+
+struct PyTensor {
+  PyObject_HEAD
+  Object* object;  // a TensorRecord, owned
+  PyObject* dict;
+  PyObject* weak;
+};
+extern PyTypeObject* tensor_type;
+
+inline bool is_tensor(PyObject* o) { return Py_TYPE(o) == tensor_type || PyObject_TypeCheck(o, tensor_type) != 0; }
+inline Tensor unwrap(PyObject* o) { return Tensor::from_object(Ref<Object>(reinterpret_cast<PyTensor*>(o)->object)); }
+/// A new reference; None for an undefined tensor.
+PyObject* wrap(const Tensor& t);
+/// A new tensor object of a subclass of Tensor over the same values (Parameter).
+PyObject* wrap_as(PyTypeObject* type, const Tensor& t);
+
+/// Sets the Python error that stands for the C++ exception in flight; the place in the user's Python source is added.
+void set_error();
+/// Runs f, turning exceptions into Python errors: for slots and vectorcalls.
+template <class F> PyObject* guarded(F&& f) {
+  try {
+    return f();
+  } catch (...) {
+    set_error();
+    return nullptr;
+  }
+}
+template <class F> int guarded_int(F&& f) {
+  try {
+    return f();
+  } catch (...) {
+    set_error();
+    return -1;
+  }
+}
+
+// convert.cpp
+bool is_number(PyObject* o);             ///< bool, int, float, complex or a NumPy scalar
+Scalar to_scalar(PyObject* o);
+PyObject* from_scalar(const Scalar& s);  ///< new reference
+bool is_sequence(PyObject* o);           ///< list or tuple
+Shape to_shape(PyObject* o);             ///< one int, or a sequence of ints
+PyObject* from_shape(const Shape& s);    ///< thixo.Size, new reference
+DType to_dtype(PyObject* o);
+PyObject* from_dtype(DType t);           ///< new reference
+Device to_device(PyObject* o);
+/// The tensor that an operand stands for: a Tensor, a number (weak in promotion); else TypeError.
+Tensor to_operand(PyObject* o, const char* op, const char* name);
+/// thixo.tensor(...): nested sequences, numbers, arrays; copies.
+Tensor tensor_from(PyObject* data, PyObject* dtype);
+/// The attribute value for a Python object; TypeError names op and attribute.
+Attr to_attr(PyObject* o, const AttrDecl& decl, const char* op);
+
+// op_call.cpp
+enum class OpForm : uint8_t { Function, Method, InPlace };
+/// A callable for an op and its overloads, parsed by the schemas.
+PyObject* make_op_function(std::vector<const OpDef*> overloads, OpForm form);
+/// a op b of the number protocol; NotImplemented when an operand is none of ours.
+PyObject* call_binary(const OpDef* op, PyObject* a, PyObject* b);
+PyObject* call_unary(const OpDef* op, PyObject* a);
+PyObject* call_binary_inplace(const OpDef* op, PyObject* a, PyObject* b);
+
+// indexing.cpp
+PyObject* tensor_subscript(PyObject* self, PyObject* key);
+int tensor_assign(PyObject* self, PyObject* key, PyObject* value);
+
+// tensor_type.cpp and others: parts of the module
+void add_tensor_type(nb::module_& m);
+void add_dtypes(nb::module_& m);
+void add_errors(nb::module_& m);
+void add_op_functions(nb::module_& m);
+void add_arrays(nb::module_& m);
+void add_core(nb::module_& m);
+
+}  // namespace thixo::py
+
+namespace nanobind::detail {
+template <> struct type_caster<thixo::Tensor> {
+  NB_TYPE_CASTER(thixo::Tensor, const_name("Tensor"))
+  bool from_python(handle src, uint8_t, cleanup_list*) noexcept {
+    if (src.is_none()) {
+      value = thixo::Tensor();
+      return true;
+    }
+    if (!thixo::py::is_tensor(src.ptr())) return false;
+    value = thixo::py::unwrap(src.ptr());
+    return true;
+  }
+  static handle from_cpp(const thixo::Tensor& t, rv_policy, cleanup_list*) noexcept { return thixo::py::wrap(t); }
+};
+}  // namespace nanobind::detail
