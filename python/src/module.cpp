@@ -4,13 +4,10 @@
 #include <map>
 
 #include "py.h"
-#include "thixo/autograd.h"
 #include "thixo/memory.h"
 #include "thixo/parallel.h"
 
 namespace thixo::py {
-
-void add_methods_by_hand();
 
 /// ops.<name> for every op with a public function; overloads of one name stand together.
 void add_op_functions(nb::module_& m) {
@@ -82,4 +79,7 @@ NB_MODULE(_thixo, m) {
   add_op_functions(m);
   add_arrays(m);
   add_core(m);
+  add_transforms(m);
+  add_nn(m);
+  add_training(m);
 }

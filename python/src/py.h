@@ -85,6 +85,10 @@ void add_errors(nb::module_& m);
 void add_op_functions(nb::module_& m);
 void add_arrays(nb::module_& m);
 void add_core(nb::module_& m);
+void add_methods_by_hand();
+void add_nn(nb::module_& m);
+void add_training(nb::module_& m);
+void add_transforms(nb::module_& m);
 
 }  // namespace thixo::py
 

@@ -13,7 +13,7 @@ from ._grad_mode import enable_grad, inference_mode, is_grad_enabled, no_grad, s
 
 globals().update({name: getattr(ops, name) for name in dir(ops) if name[0] != "_" and name not in _thixo._nn_ops})
 
-from . import autograd, nn, optim  # noqa: E402
+from . import autograd, nn, optim, utils  # noqa: E402
 from ._compile import compile, explain  # noqa: E402
 
 __version__ = "0.1.0"

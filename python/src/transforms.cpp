@@ -1,0 +1,97 @@
+// Autograd, function transforms and compile. Python functions cross as callables over lists of tensors; the package
+// flattens arguments and results (thixo/_tree.py).
+#include <nanobind/stl/function.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include "py.h"
+#include "thixo/autograd.h"
+#include "thixo/compile.h"
+
+namespace thixo::py {
+namespace {
+
+/// A Python callable as a C++ one: entered with the interpreter lock, dropped with it too.
+template <class R, class... A> std::function<R(A...)> callable(nb::callable f) {
+  std::shared_ptr<nb::callable> held(new nb::callable(std::move(f)), [](nb::callable* p) {
+    nb::gil_scoped_acquire gil;
+    delete p;
+  });
+  return [held](A... a) -> R {
+    nb::gil_scoped_acquire gil;
+    nb::object r = (*held)(a...);
+    if constexpr (!std::is_void_v<R>) return nb::cast<R>(r);
+  };
+}
+
+/// A subclass of autograd.Function: its class and the context object of one call.
+struct PythonFunction : autograd::Function {
+  nb::object cls, ctx;
+  PythonFunction(nb::object c, nb::object x) : cls(std::move(c)), ctx(std::move(x)) {}
+  ~PythonFunction() override {
+    nb::gil_scoped_acquire gil;
+    cls.reset();
+    ctx.reset();
+  }
+  std::string name() const override {
+    nb::gil_scoped_acquire gil;
+    return nb::cast<std::string>(cls.attr("__name__"));
+  }
+  TensorList forward(autograd::FunctionContext& c, const TensorList& inputs) override {
+    nb::gil_scoped_acquire gil;
+    return nb::cast<TensorList>(ctx.attr("_forward")(nb::cast(&c, nb::rv_policy::reference), inputs));
+  }
+  TensorList backward(autograd::FunctionContext& c, const TensorList& grads) override {
+    nb::gil_scoped_acquire gil;
+    return nb::cast<TensorList>(ctx.attr("_backward")(nb::cast(&c, nb::rv_policy::reference), grads));
+  }
+};
+
+void add_autograd(nb::module_& m) {
+  using nb::arg;
+  m.def("_is_grad_enabled", &is_grad_enabled);
+  m.def("_set_grad_enabled", &set_grad_enabled);
+  m.def("_backward", [](const TensorList& t, const TensorList& g, std::optional<bool> retain, bool create, const TensorList& inputs) {
+    autograd::backward(t, g, {retain, create, inputs});
+  });
+  m.def("_grad", [](const TensorList& out, const TensorList& in, const TensorList& g, std::optional<bool> retain, bool create, bool unused, bool zeros) {
+    return autograd::grad(out, in, {g, retain, create, unused, zeros});
+  });
+  using List = TensorList;
+  m.def("_gradcheck", [](nb::callable f, const List& in, double eps, double atol, double rtol) {
+    return autograd::gradcheck(callable<List, const List&>(f), in, {eps, atol, rtol});
+  });
+  m.def("_gradgradcheck", [](nb::callable f, const List& in, const List& g, double eps, double atol, double rtol) {
+    return autograd::gradgradcheck(callable<List, const List&>(f), in, g, {eps, atol, rtol});
+  });
+  m.def("_checkpoint", [](nb::callable f, const List& in) { return autograd::checkpoint(callable<List, const List&>(f), in); });
+  nb::class_<autograd::FunctionContext>(m, "_FunctionContext")
+      .def("save_for_backward", [](autograd::FunctionContext& c, const List& t) { c.save_for_backward(t); })
+      .def("saved_tensors", &autograd::FunctionContext::saved_tensors)
+      .def("needs_input_grad", [](autograd::FunctionContext& c, size_t k) { return c.needs_input_grad(k); })
+      .def("mark_non_differentiable", &autograd::FunctionContext::mark_non_differentiable)
+      .def("set_materialize_grads", &autograd::FunctionContext::set_materialize_grads);
+  m.def("_apply_function", [](nb::object cls, nb::object ctx, const List& inputs) {
+    return autograd::apply(make_ref<PythonFunction>(std::move(cls), std::move(ctx)), inputs, SourceLoc());
+  });
+  nb::class_<autograd::DetectAnomaly>(m, "_DetectAnomaly").def(nb::init<>());
+}
+
+void add_compile(nb::module_& m) {
+  nb::class_<CompiledFunction>(m, "_CompiledFunction")
+      .def("__init__", [](CompiledFunction* self, nb::callable f) { new (self) CompiledFunction(callable<TensorList, const TensorList&>(std::move(f))); })
+      .def("__call__", [](CompiledFunction& f, const TensorList& args, const std::string& key) { return f(args, key); })
+      .def("explain", [](CompiledFunction& f, const TensorList& args, const std::string& key) { return f.explain(args, key); })
+      .def_prop_ro("recordings", &CompiledFunction::recordings);
+  m.def("is_compiling", &is_compiling);
+}
+
+}  // namespace
+
+void add_transforms(nb::module_& m) {
+  add_autograd(m);
+  add_compile(m);
+}
+
+}  // namespace thixo::py

@@ -1,0 +1,77 @@
+"""compile: the same function, recorded at its first call and replayed as one plan."""
+
+import functools
+
+from . import _thixo
+from ._tree import flatten, key, unflatten
+
+
+class CompiledFunction:
+    """What compile returns. Calls with arguments of a new kind record; the others replay."""
+
+    def __init__(self, fn):
+        self.fn = fn
+        self._programs = {}
+        functools.update_wrapper(self, fn, updated=())
+
+    def _prepare(self, args, kwargs):
+        tensors = []
+        spec = flatten((args, kwargs), tensors)
+        name = key(spec) + self._modes()
+        program = self._programs.get(name)
+        if program is None:
+            program = self._programs[name] = _Program(self.fn, spec)
+        return program, tensors
+
+    def _modes(self):
+        module = self.fn if hasattr(self.fn, "training") else getattr(self.fn, "__self__", None)
+        return "" if module is None or not hasattr(module, "training") else f"|training={module.training}"
+
+    def __call__(self, *args, **kwargs):
+        program, tensors = self._prepare(args, kwargs)
+        out = program.run(tensors)
+        return unflatten(program.out_spec, iter(out))
+
+    def __get__(self, obj, cls=None):
+        return self if obj is None else functools.partial(self, obj)
+
+    def __getattr__(self, name):
+        return getattr(self.fn, name)  # a compiled module is used like the module
+
+
+class _Program:
+    def __init__(self, fn, spec):
+        self.out_spec = None
+
+        def flat(tensors):
+            args, kwargs = unflatten(spec, iter(tensors))
+            out = []
+            self.out_spec = flatten(fn(*args, **kwargs), out)
+            return out
+
+        self.run = _thixo._CompiledFunction(flat)
+
+
+def compile(model=None, **options):
+    """The function or module, recorded at its first call and run as one optimised plan afterwards.
+
+    A whole training step may be one function: forward, backward() and the optimizer's step.
+
+    >>> f = thixo.compile(lambda x: (x * 2 + 1).sum())
+    >>> f(thixo.ones(3))
+    tensor(9.)
+    """
+    if model is None:
+        return functools.partial(compile, **options)
+    return CompiledFunction(model)
+
+
+def explain(fn):
+    """explain(f)(x): what compile makes of f for these arguments, as text."""
+    compiled = fn if isinstance(fn, CompiledFunction) else CompiledFunction(fn)
+
+    def text(*args, **kwargs):
+        program, tensors = compiled._prepare(args, kwargs)
+        return program.run.explain(tensors)
+
+    return text

@@ -1,0 +1,149 @@
+"""Gradients: grad, backward, custom functions, checks."""
+
+from . import _thixo
+from ._grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled  # noqa: F401
+from ._thixo import Tensor
+
+
+def _list(x):
+    return [] if x is None else [x] if isinstance(x, Tensor) else list(x)
+
+
+def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, inputs=None):
+    """Adds the gradients of the sum of the tensors to the .grad of the leaves."""
+    _thixo._backward(_list(tensors), _list(grad_tensors), retain_graph, create_graph, _list(inputs))
+
+
+def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, allow_unused=None, materialize_grads=False):
+    """The gradients of the sum of outputs with respect to the inputs, as a tuple.
+
+    >>> x = thixo.tensor(3., requires_grad=True)
+    >>> thixo.autograd.grad(x * x, x)
+    (tensor(6.),)
+    """
+    return tuple(
+        _thixo._grad(_list(outputs), _list(inputs), _list(grad_outputs), retain_graph, create_graph, bool(allow_unused or materialize_grads), materialize_grads)
+    )
+
+
+class _Context:
+    """What forward and backward of a Function share."""
+
+    def __init__(self, cls, args, places):
+        self._cls, self._args, self._places = cls, args, places
+        self._core = None
+        self._single = False
+
+    def save_for_backward(self, *tensors):
+        """Keeps tensors for backward; an overwritten one is an error there."""
+        self._core.save_for_backward(list(tensors))
+
+    @property
+    def saved_tensors(self):
+        """What save_for_backward kept."""
+        return tuple(self._core.saved_tensors())
+
+    @property
+    def needs_input_grad(self):
+        """Per argument of forward: whether it wants a gradient."""
+        needs = [False] * len(self._args)
+        for k, place in enumerate(self._places):
+            needs[place] = self._core.needs_input_grad(k)
+        return tuple(needs)
+
+    def mark_non_differentiable(self, *tensors):
+        """These results get no gradient."""
+        for t in tensors:
+            self._core.mark_non_differentiable(t)
+
+    def set_materialize_grads(self, value):
+        """False: absent gradients reach backward as None instead of zeros."""
+        self._core.set_materialize_grads(value)
+
+    def _forward(self, core, inputs):
+        self._core = core
+        args = list(self._args)
+        for place, t in zip(self._places, inputs, strict=True):
+            args[place] = t
+        out = self._cls.forward(self, *args)
+        self._core = None
+        self._args = [None if isinstance(a, Tensor) else a for a in self._args]  # the graph holds what it needs
+        self._single = isinstance(out, Tensor)
+        return [out] if self._single else list(out)
+
+    def _backward(self, core, grads):
+        self._core = core
+        out = self._cls.backward(self, *grads)
+        self._core = None
+        out = (out,) if isinstance(out, Tensor) or out is None else tuple(out)
+        return [out[place] for place in self._places]
+
+
+class Function:
+    """An op of your own with a gradient of its own: static methods forward(ctx, ...) and backward(ctx, *grads).
+
+    >>> class Double(thixo.autograd.Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x): return x * 2
+    ...     @staticmethod
+    ...     def backward(ctx, g): return g * 2
+    >>> Double.apply(thixo.ones(1))
+    tensor([2.])
+    """
+
+    @staticmethod
+    def forward(ctx, *args):
+        """Computes the result; override it."""
+        raise _thixo.NotImplementedError("a Function needs a static method forward(ctx, *args)")
+
+    @staticmethod
+    def backward(ctx, *grads):
+        """One gradient per argument of forward, None where there is none; override it."""
+        raise _thixo.NotImplementedError("a Function needs a static method backward(ctx, *grads)")
+
+    @classmethod
+    def apply(cls, *args):
+        """Runs forward and records backward."""
+        places = [i for i, a in enumerate(args) if isinstance(a, Tensor)]
+        ctx = _Context(cls, list(args), places)
+        out = _thixo._apply_function(cls, ctx, [args[i] for i in places])
+        return out[0] if ctx._single else tuple(out)
+
+
+def _checked(f):
+    def flat(tensors):
+        out = f(*tensors)
+        return [out] if isinstance(out, Tensor) else list(out)
+
+    return flat
+
+
+def gradcheck(func, inputs, *, eps=1e-6, atol=1e-5, rtol=1e-3, raise_exception=True):
+    """Compares gradients with differences of values at float64 inputs; True, or an error that shows the entry."""
+    try:
+        return _thixo._gradcheck(_checked(func), _list(inputs), eps, atol, rtol)
+    except _thixo.ValueError:
+        if raise_exception:
+            raise
+        return False
+
+
+def gradgradcheck(func, inputs, grad_outputs=None, *, eps=1e-6, atol=1e-5, rtol=1e-3, raise_exception=True):
+    """The same for gradients of gradients."""
+    try:
+        return _thixo._gradgradcheck(_checked(func), _list(inputs), _list(grad_outputs), eps, atol, rtol)
+    except _thixo.ValueError:
+        if raise_exception:
+            raise
+        return False
+
+
+class detect_anomaly:  # noqa: N801
+    """Inside, the first op that makes nan or inf out of finite operands raises an error that names it."""
+
+    def __enter__(self):
+        self._guard = _thixo._DetectAnomaly()
+        return self
+
+    def __exit__(self, *exc):
+        del self._guard

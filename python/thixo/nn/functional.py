@@ -1,0 +1,5 @@
+"""The ops of neural networks as functions: every op of the registry is here under its name."""
+
+from .._thixo import ops as _ops
+
+globals().update({name: getattr(_ops, name) for name in dir(_ops) if name[0] != "_"})

@@ -1,0 +1,5 @@
+"""Initial values, in place: PyTorch's formulas."""
+
+from .. import _thixo as _core
+
+globals().update({name: getattr(_core.init, name) for name in dir(_core.init) if name[0] != "_"})

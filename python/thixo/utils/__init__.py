@@ -1,0 +1,3 @@
+"""Helpers around training."""
+
+from . import data  # noqa: F401

@@ -1,0 +1,80 @@
+"""Data sets and the loader, which prepares batches on threads in an order that does not depend on them."""
+
+from .. import _thixo
+
+
+_core = _thixo.training
+
+
+class Dataset:
+    """Samples by index: define __getitem__ and __len__."""
+
+    def __getitem__(self, index):
+        raise _thixo.NotImplementedError("a Dataset needs a method __getitem__(index)")
+
+
+class TensorDataset(Dataset):
+    """Rows of tensors whose first dims are equal."""
+
+    def __init__(self, *tensors):
+        self.tensors = tensors
+        self._source = _core._TensorDataset(list(tensors))
+
+    def __getitem__(self, index):
+        return tuple(t[index] for t in self.tensors)
+
+    def __len__(self):
+        return len(self._source)
+
+
+class Subset(Dataset):
+    """Some samples of another data set."""
+
+    def __init__(self, dataset, indices):
+        self.dataset, self.indices = dataset, list(indices)
+        self._source = _core._Subset(_source(dataset), self.indices)
+
+    def __getitem__(self, index):
+        return self.dataset[self.indices[index]]
+
+    def __len__(self):
+        return len(self.indices)
+
+
+def _source(dataset):
+    return getattr(dataset, "_source", None) or _core._python_dataset(dataset)
+
+
+class DataLoader:
+    """Batches of a data set.
+
+    >>> ds = thixo.utils.data.TensorDataset(thixo.arange(4))
+    >>> [b.tolist() for (b,) in thixo.utils.data.DataLoader(ds, batch_size=2)]
+    [[0, 1], [2, 3]]
+    """
+
+    def __init__(self, dataset, batch_size=1, shuffle=False, num_workers=0, drop_last=False, prefetch_factor=2, generator=None, seed=None):
+        self.dataset, self.batch_size, self.drop_last = dataset, batch_size, drop_last
+        if seed is None and generator is not None:
+            seed = generator.initial_seed()
+        self._loader = _core._DataLoader(_source(dataset), batch_size, shuffle, drop_last, num_workers, prefetch_factor, seed)
+
+    def __len__(self):
+        return len(self._loader)
+
+    def __iter__(self):
+        it = self._loader._iterate(0)
+        while (batch := it.next()) is not None:
+            yield batch
+
+
+def digits():
+    """1,797 handwritten digits of 8x8 pixels: images [1797, 1, 8, 8] from 0 to 1, labels [1797] (UCI, CC BY 4.0)."""
+    return _core._digits()
+
+
+def digits_split(test_size=360, seed=0):
+    """Training images and labels, held-out images and labels: of each class the same share."""
+    return _core._digits_split(test_size, seed)
+
+
