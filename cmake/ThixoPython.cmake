@@ -22,6 +22,8 @@ find_package(nanobind CONFIG REQUIRED)
 
 nanobind_add_module(_thixo NB_STATIC ${sources})
 target_link_libraries(_thixo PRIVATE thixo_flags thixo)
+get_target_property(nanobind_include nanobind-static INTERFACE_INCLUDE_DIRECTORIES)
+target_include_directories(_thixo SYSTEM BEFORE PRIVATE ${nanobind_include} ${Python_INCLUDE_DIRS})  # warnings are ours
 target_precompile_headers(_thixo PRIVATE <nanobind/nanobind.h> <pch.h>)
 add_dependencies(_thixo thixo_generated)
 set(package ${PROJECT_BINARY_DIR}/python/thixo)

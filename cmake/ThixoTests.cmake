@@ -73,7 +73,7 @@ endforeach()
 
 # Every op in every way; it links only the engine, so it is built before the layers above.
 file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/conformance/*.cpp)
-thixo_test_program(conformance_test SOURCES ${sources} ${PROJECT_SOURCE_DIR}/tests/support/json.cpp
+thixo_test_program(conformance_test SOURCES ${sources}
                    LIBRARIES thixo_engine_static SHARDS 4)
 
 file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/*.cpp)

@@ -23,7 +23,6 @@ nb::object wrap_parameter(const Tensor& t) {
 /// A module whose Python subclass may override forward, the name and extra_repr.
 template <class Base> struct Bound : Base {
   NB_TRAMPOLINE(Base, 3);
-  using Base::Base;
   Tensor forward(const Tensor& x) override { NB_OVERRIDE(forward, x); }
   std::string extra_repr() const override { NB_OVERRIDE(extra_repr); }
   std::string type_name() const override {
@@ -120,8 +119,8 @@ nn::Padding padding(nb::handle o) {
 }
 
 /// A class for Impl whose one-tensor forward is C++'s own.
-template <class Impl> nb::class_<Impl, Bound<Impl>> layer(nb::module_& m, const char* name) {
-  nb::class_<Impl, Bound<Impl>> c(m, name, nb::base<nn::Module>{}, nb::dynamic_attr());
+template <class Impl> nb::class_<Impl, nn::Module, Bound<Impl>> layer(nb::module_& m, const char* name) {
+  nb::class_<Impl, nn::Module, Bound<Impl>> c(m, name, nb::dynamic_attr());
   c.def("forward", [](Impl& self, const Tensor& x) { return self.Impl::forward(x); }, nb::arg("input"));
   c.def("extra_repr", [](Impl& self) { return self.Impl::extra_repr(); });
   return c;

@@ -1,5 +1,8 @@
 // Calling ops: one argument parser for all of them, driven by the schemas; it writes the TypeErrors too.
-#include <unordered_map>
+#include <structmember.h>
+
+#include <algorithm>
+#include <optional>
 
 #include "py.h"
 

@@ -95,7 +95,7 @@ void add_transforms(nb::module_& m);
 namespace nanobind::detail {
 template <> struct type_caster<thixo::Tensor> {
   NB_TYPE_CASTER(thixo::Tensor, const_name("Tensor"))
-  bool from_python(handle src, uint8_t, cleanup_list*) noexcept {
+  bool from_python(handle src, uint32_t, cleanup_list*) noexcept {
     if (src.is_none()) {
       value = thixo::Tensor();
       return true;

@@ -151,8 +151,8 @@ void run_parts(Loop& loop, int) {
   static Pool& pool = *new Pool;  // never destroyed: its threads wait until the process ends
   pool.run(loop);
 }
-int library_threads() { return 0; }
-void set_library_threads(int) {}
+int pool_threads() { return 0; }
+void set_pool_threads(int) {}
 
 #else
 
@@ -165,12 +165,15 @@ void run_parts(Loop& loop, int threads) {
   }
 }
 // What libraries on the same pool (oneDNN) use from the calling thread.
-int library_threads() { return omp_get_max_threads(); }
-void set_library_threads(int n) { omp_set_num_threads(n); }
+int pool_threads() { return omp_get_max_threads(); }
+void set_pool_threads(int n) { omp_set_num_threads(n); }
 
 #endif
 
 }  // namespace
+
+int library_threads() { return pool_threads(); }
+void set_library_threads(int n) { set_pool_threads(n); }
 
 void parallel_tiles(int64_t tiles, TileFn fn, void* ctx) {
   if (tiles <= 0) return;

@@ -42,7 +42,7 @@ std::string FlattenImpl::extra_repr() const {
 }
 
 Tensor MaxPool2dImpl::forward(const Tensor& x) {
-  return max_pool2d(unplaced(x), kernel_size, options.stride, options.padding, options.dilation, options.ceil_mode);
+  return max_pool2d(unplaced(x), kernel_size, options.stride.value_or(IntList()), options.padding, options.dilation, options.ceil_mode);
 }
 std::string MaxPool2dImpl::extra_repr() const {
   return Repr()
@@ -55,7 +55,7 @@ std::string MaxPool2dImpl::extra_repr() const {
 }
 
 Tensor AvgPool2dImpl::forward(const Tensor& x) {
-  return avg_pool2d(unplaced(x), kernel_size, options.stride, options.padding, options.ceil_mode,
+  return avg_pool2d(unplaced(x), kernel_size, options.stride.value_or(IntList()), options.padding, options.ceil_mode,
                     options.count_include_pad);
 }
 std::string AvgPool2dImpl::extra_repr() const {

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <filesystem>
 
-#include "../support/json.h"
+#include "json.h"
 #include "backend/reference/reference.h"
 #include "cases.h"
 #include "thixo/npy.h"

@@ -3,10 +3,9 @@
 
 #ifdef THIXO_WITH_ONEDNN
 
-#include <omp.h>
-
 #include <dnnl.hpp>
 
+#include "base/parallel.h"
 #include "thixo/dtype.h"
 
 namespace thixo::cpu {
@@ -14,12 +13,12 @@ namespace thixo::cpu {
 /// While it lives, oneDNN calls of this thread use `n` threads; primitives made meanwhile are made for them.
 class LibraryThreads {
  public:
-  explicit LibraryThreads(int n) : before_(omp_get_max_threads()) {
-    if (n != before_) omp_set_num_threads(n);
+  explicit LibraryThreads(int n) : before_(library_threads()) {
+    if (n != before_) set_library_threads(n);
     n_ = n;
   }
   ~LibraryThreads() {
-    if (n_ != before_) omp_set_num_threads(before_);
+    if (n_ != before_) set_library_threads(before_);
   }
   LibraryThreads(const LibraryThreads&) = delete;
   LibraryThreads& operator=(const LibraryThreads&) = delete;
