@@ -66,7 +66,7 @@ THIXO_API Split stratified_split(const std::vector<int64_t>& labels, int64_t tes
 THIXO_API std::vector<Split> stratified_folds(const std::vector<int64_t>& labels, int64_t folds, uint64_t seed = 0);
 
 /// 1,797 handwritten digits of 8x8 pixels (Alpaydin and Kaynak, UCI 1998, CC BY 4.0), part of the library.
-struct Digits {
+struct THIXO_API Digits {
   Tensor images;  ///< f32 [n, 1, 8, 8], 0 to 1
   Tensor labels;  ///< i64 [n]
   /// 1,437 digits to train and 360 held out, the same for everyone unless another seed is given.

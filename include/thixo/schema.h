@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "thixo/attr.h"
+#include "thixo/export.h"
 
 namespace thixo {
 
@@ -53,7 +54,7 @@ struct ParamRef {
   bool keyword_only;
 };
 
-struct Schema {
+struct THIXO_API Schema {
   std::string text, name, overload;  // "max", "dim" for max.dim
   std::vector<OperandDecl> operands;
   std::vector<AttrDecl> attrs;

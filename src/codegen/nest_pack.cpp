@@ -15,9 +15,9 @@ void add(PackSink& sink, Kernel k) {
   sink.add(key, std::move(k));
 }
 
-void add_reduction(PackSink& sink, const NestForm& nest, DType out) {
+void add_reduction(PackSink& sink, const OpDef& op, const NestForm& nest, DType out) {
   const std::optional<ReduceForm> f = reduce_form(nest);
-  if (!f) throw InternalError("pack: a reduction that eager cannot run");
+  if (!f) throw InternalError("pack: eager cannot run the reduction of " + op.name());
   for (const ReduceForm& form : {*f, combine_form(f->combine, f->acc())}) {
     for (bool contiguous : {true, false}) {
       add(sink, reduce_rows_kernel(form, contiguous));
@@ -36,7 +36,7 @@ void add_call(PackSink& sink, const Call& call, std::span<const Spec> results) {
   }
   if (!form) return;
   if (form->combine) {
-    add_reduction(sink, *form, results[0].dtype);
+    add_reduction(sink, *call.op, *form, results[0].dtype);
   } else {
     add(sink, nest_kernel(*form, form->mergeable, true).kernel);
   }

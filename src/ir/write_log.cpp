@@ -1,6 +1,7 @@
 #include "ir/write_log.h"
 
 #include <array>
+#include <memory>
 
 #include "base/thread_state.h"
 
@@ -16,8 +17,9 @@ THIXO_FAST_TLS Log* t_log = nullptr;
 
 Log& log() {
   if (t_log == nullptr) {
-    thread_local Log storage;
-    t_log = &storage;
+    // On the heap: a library opened by a running program has little room for thread-local data.
+    thread_local std::unique_ptr<Log> storage = std::make_unique<Log>();
+    t_log = storage.get();
   }
   return *t_log;
 }

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <limits>
 
+#include "private_ops.h"
 #include "ir/dispatch.h"
 #include "nn/repr.h"
 #include "thixo/nn_init.h"
@@ -138,6 +139,25 @@ void BatchNormBase::reset_parameters() {
   if (!options.affine) return;
   init::ones_(weight);
   init::zeros_(bias);
+}
+
+Tensor BatchNormBase::forward(const Tensor& x) {
+  check_input(x);
+  const bool batch = training() || !running_mean.defined();
+  const bool update = training() && running_mean.defined();
+  double momentum = options.momentum.value_or(0);
+  if (update) {
+    num_batches_tracked.add_(unplaced(ones({}, {.dtype = DType::I64})));
+    if (!options.momentum) momentum = 1 / num_batches_tracked.item();
+  }
+  const bool running = update || !batch;
+  auto [y, mean, var] = batch_norm(unplaced(x), running ? running_mean.detach() : Tensor(), running ? running_var.detach() : Tensor(), weight, bias,
+                                   batch, momentum, options.eps);
+  if (update) {
+    running_mean.copy_(unplaced(mean.detach()));
+    running_var.copy_(unplaced(var.detach()));
+  }
+  return y;
 }
 
 std::string BatchNormBase::extra_repr() const {

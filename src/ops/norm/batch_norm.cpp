@@ -180,7 +180,9 @@ void def_channel_affine(Op& op) {
         return out;
       })
       .samples([] {
-        return std::vector<Sample>{{{{{2, 3, 4}}, {{1, 3, 1}}, {{1, 3, 1}}}}, {{{{5, 2}}, {{1, 2}}, {{1, 2}}}}};
+        return std::vector<Sample>{{{{{2, 3, 4}}, {{1, 3, 1}}, {{1, 3, 1}}}},
+                                   {{{{5, 2}}, {{1, 2}}, {{1, 2}}}},
+                                   {{{{2, 3, 4, 5}}, {{1, 3, 1, 1}}, {{1, 3, 1, 1}}}}};
       });
 }
 
@@ -208,7 +210,10 @@ void def_channel_mix(Op& op) {
         return out;
       })
       .samples([] {
-        return std::vector<Sample>{{{{{2, 3, 4}}, {{2, 3, 4}}, {{1, 3, 1}}, {{1, 3, 1}}, {{1, 3, 1}}}}};
+        return std::vector<Sample>{
+            {{{{2, 3, 4}}, {{2, 3, 4}}, {{1, 3, 1}}, {{1, 3, 1}}, {{1, 3, 1}}}},
+            {{{{2, 3}}, {{2, 3}}, {{1, 3}}, {{1, 3}}, {{1, 3}}}},
+            {{{{2, 3, 4, 5}}, {{2, 3, 4, 5}}, {{1, 3, 1, 1}}, {{1, 3, 1, 1}}, {{1, 3, 1, 1}}}}};
       });
 }
 
@@ -216,16 +221,9 @@ void def_channel_dot(Op& op) {
   op.schema("channel_dot(input: Float, other: Float, mean: Float, centred: bool) -> Float @private")
       .doc("The sum over each channel of input * (other - mean), or (input - mean) * (other - mean) when centred.")
       .infer([](Infer& c) { c.result(compute_type(c.dtype(0)), Shape{c.shape(0)[1]}); })
-      .nest([](NestCtx& c) {
-        std::vector<Expr> at, channel;
-        for (int d = 0; d < c.rank(0); ++d) {
-          at.push_back(d == 1 ? c.out_axis(0) : c.reduce_axis(c.shape(0)[static_cast<size_t>(d)]));
-          channel.push_back(d == 1 ? c.out_axis(0) : constant_int(0));
-        }
-        const DType t = c.out[0].dtype;
-        Expr x = cast(c.load(0, at), t), mean = cast(c.load(2, channel), t);
-        c.combine = Combine::Sum;
-        c.values = {(c.flag("centred") ? x - mean : x) * (cast(c.load(1, at), t) - mean)};
+      .compose([](const Call& c) {
+        const Tensor x = widened(c.in[0]), y = widened(c.in[1]) - c.in[2];
+        return Values{((c.flag("centred") ? x - c.in[2] : x) * y).sum(channel_dims(x))};
       })
       .grad([](GradCtx& c) {
         const bool centred = c.call().flag("centred");
