@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ir/pointwise_grad.h"
+#include "transform/checkpoint.h"
 #include "transform/node.h"
 
 namespace thixo {
@@ -10,6 +11,7 @@ namespace thixo {
 /// A value of a call as the node keeps it: the tensor, or only what it looked like.
 struct Kept {
   Tensor value;
+  Ref<Ticket> ticket;    ///< in the place of value: it can be had again
   uint32_t version = 0;  ///< of value's storage when it was saved
   bool saved = false, defined = false, strided = false;
   DType dtype = DType::F32;
