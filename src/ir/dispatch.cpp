@@ -13,6 +13,12 @@ int highest_level(const Call& call) {
   for (const Tensor& t : call.in) {
     if (t.defined() && t.record()->wrapper) level = std::max(level, t.record()->wrapper->level);
   }
+  // A random call is every level's business, whatever its operands: vmap asks whether examples differ.
+  const DispatchState& s = dispatch_state();
+  const auto most = static_cast<int>(std::min(s.levels.size(), s.random_levels));
+  if (level < most && std::any_of(call.attrs.begin(), call.attrs.end(), [](const Attr& a) { return std::holds_alternative<RngKey>(a); })) {
+    return most;
+  }
   return level;
 }
 

@@ -39,6 +39,7 @@ DispatchTable start();
 struct DispatchState {
   bool grad_enabled = true;
   std::vector<Interpreter*> levels;         // levels[i] is level i+1
+  size_t random_levels = SIZE_MAX;          // how many of them a random call without operands goes to at most
   std::vector<Interpreter*> bottom;         // the last one is asked first; each calls eager or the next below
 };
 DispatchState& dispatch_state();

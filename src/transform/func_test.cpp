@@ -1,6 +1,8 @@
 // Functions of functions, and how they nest.
 #include "thixo/func.h"
 
+#include <algorithm>
+
 #include "thixo/autograd.h"
 #include "transform/test_util.h"
 
@@ -173,6 +175,23 @@ TEST(Func, InPlaceInsideTransforms) {
   expect_values(func::vmap(f)(x), {104, 916});
   expect_values(func::vmap(func::grad(f))(x), {200, 4, 600, 8});
   expect_values(func::jvp(f, {v}, {f64({1, 1})}).tangents[0], {204});
+}
+
+TEST(Func, RandomnessUnderVmap) {
+  Tensor x = zeros({3, 4}, {.dtype = float64});
+  Fn f = [](const Tensor& a) { return a + rand(Shape{4}, {.dtype = float64}); };
+  EXPECT_EQ(headline_of([&] { func::vmap(f)(x); }),
+            "ValueError: vmap: rand is random, and it is not said whether the examples should differ");
+  Tensor same = func::vmap(f, {.randomness = "same"})(x);
+  expect_close(same.select(0, 0), same.select(0, 2));
+  Tensor different = func::vmap(f, {.randomness = "different"})(x);
+  EXPECT_GT((different.select(0, 0) - different.select(0, 2)).abs().sum().item(), 1e-3);
+  Fn like = [](const Tensor& a) { return rand_like(a); };
+  Tensor d = func::vmap(func::vmap(like, {.randomness = "different"}), {.randomness = "different"})(x);
+  EXPECT_EQ(shape_str(d.shape()), "[3, 4]");
+  std::vector<double> v = d.to_vector<double>();
+  std::sort(v.begin(), v.end());
+  EXPECT_EQ(std::unique(v.begin(), v.end()), v.end());
 }
 
 TEST(Func, Errors) {

@@ -12,6 +12,7 @@ Values GradLevel::apply(const Call& call) {
   {
     // no_grad inside the function stops this level's tape, not those around it.
     GradMode mode(outer_mode_);
+    const BelowLevel below(level());
     out = dispatch(Call{call.op, {in.data(), in.size()}, call.attrs, call.at});
   }
   for (Tensor& t : out) t = wrap(t, t.shape());

@@ -45,6 +45,18 @@ class LevelInterpreter : public Interpreter {
   uint64_t transform_;
 };
 
+/// While it lives, random calls without operands go to levels below `level` only: this one has seen them.
+class BelowLevel {
+ public:
+  explicit BelowLevel(int level)
+      : before_(std::exchange(dispatch_state().random_levels, static_cast<size_t>(level) - 1)) {}
+  ~BelowLevel() { dispatch_state().random_levels = before_; }
+  BelowLevel(const BelowLevel&) = delete;
+
+ private:
+  size_t before_;
+};
+
 /// Takes every wrapper of `transform` off.
 Tensor strip_wrapper(const Tensor& t, uint64_t transform);
 

@@ -150,6 +150,7 @@ Values JvpLevel::apply(const Call& call) {
     if (t.back().defined() && !is_differentiable(x.dtype())) t.back() = Tensor();
   }
   const Call below{call.op, {in.data(), in.size()}, call.attrs, call.at};
+  const BelowLevel random(level());
   Values out = dispatch(below);
   const Values d = tangents(below, out, t);
   for (size_t k = 0; k < out.size(); ++k) out[k] = wrap(out[k], out[k].shape(), d[k]);

@@ -47,7 +47,7 @@ class TapeGrad final : public GradCtx {
   const Call& call() const override {
     if (in_.empty()) {
       for (const Kept& k : node_.operands_) {
-        in_.push_back(!k.defined ? Tensor() : k.saved ? strip(k.value) : node_.abstract_of(k));
+        in_.push_back(!k.defined ? Tensor() : k.value.defined() ? strip(k.value) : node_.abstract_of(k));
       }
       call_.in = {in_.data(), in_.size()};
     }
@@ -55,7 +55,9 @@ class TapeGrad final : public GradCtx {
   }
   Tensor in(int k) override {
     const Kept& kept = node_.operands_[static_cast<size_t>(k)];
-    return kept.defined ? unpack(kept, "operand", k) : Tensor();
+    if (!kept.defined) return {};
+    Tensor t = unpack(kept, "operand", k);
+    return kept.ticket && run_.create_graph ? with_history(t, node_.edges[static_cast<size_t>(k)]) : t;
   }
   Tensor out(int k) override {
     const Kept& kept = node_.results_[static_cast<size_t>(k)];
@@ -83,8 +85,17 @@ class TapeGrad final : public GradCtx {
       throw InternalError(node_.op->name() + ": the gradient asks for " + what + " " + std::to_string(k) +
                           ", which it did not ask for when it was tried on abstract tensors");
     }
+    if (kept.ticket) return strip(kept.ticket->value());
     if (version_of(kept.value) != kept.version) throw overwritten(kept, what, k);
     return strip(kept.value);
+  }
+  /// A value that was computed again, as part of the first graph.
+  static Tensor with_history(const Tensor& t, const Edge& e) {
+    if (!e) return t;
+    if (e.is_leaf()) return Tensor(Ref<TensorRecord>(e.leaf()));
+    Tensor again = alias(t);
+    set_history(again, Ref<Node>(e.node()), static_cast<uint32_t>(e.output));
+    return again;
   }
   Error overwritten(const Kept& kept, const char* what, int k) const {
     const Schema& s = node_.op->schema;
@@ -131,6 +142,12 @@ void OpNode::keep_meta(Kept& k, const Tensor& t, bool strides) {
 }
 
 void OpNode::keep_value(Kept& k, const Tensor& t) {
+  if (t_keeper != nullptr) {
+    k.ticket = t_keeper->keep(t);
+    keep_meta(k, t, op->tier == Tier::View);
+    k.saved = keeps_values_ = static_cast<bool>(k.ticket);
+    return;
+  }
   const TensorRecord& r = *t.record();
   k.value = t;
   k.version = version_of(t);
@@ -183,7 +200,7 @@ void OpNode::choose_saved(const Call& call, const Values& out) {
 }
 
 Shape OpNode::shape_of(const Kept& k) const {
-  if (k.saved) return k.value.shape();
+  if (k.value.defined()) return k.value.shape();
   return Shape(std::span<const Dim>(dims_.data() + k.dims, k.rank));
 }
 
@@ -198,7 +215,7 @@ Tensor OpNode::abstract_of(const Kept& k) const {
 
 /// The one place where a gradient is brought to its operand's shape (summed over broadcast dims) and dtype.
 Tensor OpNode::fit(Tensor g, const Kept& k) const {
-  const Dim* dims = k.saved ? k.value.shape().data() : dims_.data() + k.dims;
+  const Dim* dims = k.value.defined() ? k.value.shape().data() : dims_.data() + k.dims;
   const Shape& have = g.shape();
   if (have.size() != k.rank || !std::equal(have.begin(), have.end(), dims)) g = g.sum_to_size(shape_of(k));
   if (g.dtype() != k.dtype) g = g.to(k.dtype);
@@ -259,24 +276,20 @@ Values OpNode::apply(std::span<const Tensor> g, const GradRun& how) {
 
 void OpNode::release_saved() {
   freed_ = true;
-  for (Kept& k : operands_) {
-    if (!k.saved) continue;
-    Tensor value = std::move(k.value);
-    keep_meta(k, value, op->tier == Tier::View);
+  auto release = [&](Kept& k, bool strides) {
+    const Tensor value = std::move(k.value);
+    if (value.defined()) keep_meta(k, value, strides);
+    k.ticket = nullptr;
     k.saved = false;
-  }
-  for (Kept& k : results_) {
-    if (!k.saved) continue;
-    Tensor value = std::move(k.value);
-    keep_meta(k, value, false);
-    k.saved = false;
-  }
+  };
+  for (Kept& k : operands_) release(k, op->tier == Tier::View);
+  for (Kept& k : results_) release(k, false);
 }
 
 void OpNode::copy_saved_from(const Storage* storage) {
   GradMode off(false);
   for (Kept& k : operands_) {
-    if (!k.saved || k.value.record()->storage.get() != storage) continue;
+    if (!k.value.defined() || k.value.record()->storage.get() != storage) continue;
     Edge e = gradient_edge(k.value);
     Tensor copy = k.value.clone(MemoryFormat::Preserve);
     if (e && !e.is_leaf()) set_history(copy, Ref<Node>(e.node()), static_cast<uint32_t>(e.output));

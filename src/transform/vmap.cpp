@@ -82,6 +82,14 @@ Values VmapLevel::by_rule(const Call& call, bool& done) {
   return r.values;
 }
 
+/// Ops that only look at the shape of their operand (zeros_like): the batch in front is one more dim.
+Values VmapLevel::creation(const Call& call) {
+  const Tensor like = value(call.in[0]);
+  Values out = dispatch(Call{call.op, std::span<const Tensor>(&like, 1), call.attrs, call.at});
+  for (Tensor& t : out) t = batched(t);
+  return out;
+}
+
 /// No rule: example by example. `own_keys`: each with a random stream of its own.
 Values VmapLevel::loop(const Call& call, bool own_keys) {
   const int64_t n = batch_.value();
@@ -112,18 +120,20 @@ Values VmapLevel::random(const Call& call) {
         .fix("pass randomness=\"different\" (each example its own numbers) or \"same\" to vmap")
         .at(call.at);
   }
-  if (randomness_ == Randomness::Same) return loop(call, false);  // one key for all
+  const BelowLevel below(level());
+  const bool mine = std::any_of(call.in.begin(), call.in.end(), [&](const Tensor& t) { return t.defined() && owns(t); });
+  if (randomness_ == Randomness::Same) return mine ? loop(call, false) : dispatch(call);  // one key for all
   SmallVec<Attr, 4> attrs;
   attrs.append(call.attrs.begin(), call.attrs.end());
   for (Attr& a : attrs) {
     if (RngKey* k = std::get_if<RngKey>(&a)) *k = split(*k, static_cast<uint64_t>(level()));
   }
   const Call own{call.op, call.in, {attrs.data(), attrs.size()}, call.at};
+  if (mine && call.op->schema.creation) return creation(own);
   bool done = false;
   Values out;
-  if (call.op->batch) out = by_rule(own, done);
+  if (mine && call.op->batch) out = by_rule(own, done);
   if (done) return out;
-  if (call.op->tier == Tier::Composite) return call.op->compose(own);
   return loop(own, true);
 }
 
@@ -131,6 +141,7 @@ Values VmapLevel::apply(const Call& call) {
   const bool takes_key = std::any_of(call.attrs.begin(), call.attrs.end(),
                                      [](const Attr& a) { return std::holds_alternative<RngKey>(a); });
   if (takes_key) return random(call);
+  if (call.op->schema.creation) return creation(call);
   bool done = false;
   Values out;
   if (call.op->batch) out = by_rule(call, done);

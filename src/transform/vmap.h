@@ -26,6 +26,7 @@ class VmapLevel final : public LevelInterpreter {
   Values pointwise(const Call& call);
   Values by_rule(const Call& call, bool& done);
   Values loop(const Call& call, bool own_keys);
+  Values creation(const Call& call);
   Values random(const Call& call);
 
   Dim batch_;

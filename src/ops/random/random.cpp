@@ -1,5 +1,6 @@
 // Random tensors. Each op takes a key and a counter drawn from a Generator by its front, and is pure beyond that.
 #include "ir/dispatch.h"
+#include "ops/batching.h"
 #include "ops/random/philox.h"
 #include "thixo/tensor.h"
 
@@ -182,6 +183,7 @@ void def_bernoulli(Op& op) {
         DType t = p.dtype();
         c.values = {select(RandomBlock(c, "generator").uniform(t) < p, constant(1, t), constant(0, t))};
       })
+      .batch(batch_leading)
       .no_grad()
       .samples([] {
         return std::vector<Sample>{
@@ -203,6 +205,7 @@ void def_bernoulli_p(Op& op) {
         Expr hit = RandomBlock(c, "generator").uniform(DType::F64) < c.param("p", DType::F64);
         c.values = {select(hit, constant(1, t), constant(0, t))};
       })
+      .batch(batch_leading)
       .no_grad()
       .samples([] {
         return std::vector<Sample>{
@@ -225,6 +228,7 @@ void def_uniform(Op& op) {
         Expr from = c.param("from", t), to = c.param("to", t);
         c.values = {from + (to - from) * RandomBlock(c, "generator").uniform(c.out[0].dtype)};
       })
+      .batch(batch_leading)
       .no_grad()
       .samples([] {
         return std::vector<Sample>{
@@ -248,6 +252,7 @@ void def_normal(Op& op) {
         DType t = compute_type(c.out[0].dtype);
         c.values = {c.param("mean", t) + c.param("std", t) * RandomBlock(c, "generator").normal(c.out[0].dtype)};
       })
+      .batch(batch_leading)
       .no_grad()
       .samples([] {
         return std::vector<Sample>{
@@ -280,6 +285,7 @@ void def_dropout(Op& op) {
         }
         c.values = {x};
       })
+      .batch(batch_leading)
       .grad([](GradCtx& c) {
         // Linear in its input: the same call with the same key drops the same elements of g.
         const Tensor g = c.g();

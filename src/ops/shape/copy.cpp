@@ -1,6 +1,7 @@
 // Moving values: copies in another layout or dtype. Eager runs all three with the backend's "copy" (strided,
 // casting, broadcasting); their nest says the same for the compiler and the reference.
 #include "ir/op.h"
+#include "ops/batching.h"
 #include "thixo/tensor.h"
 
 namespace thixo::ops {
@@ -14,6 +15,17 @@ Expr load_broadcast(NestCtx& c, int k) {
   return cast(c.load(k, index), compute_type(c.out[0].dtype));
 }
 
+BatchResult batch_clone(const BatchArgs& a) {
+  return a.call.text("memory_format") == "channels_last" ? BatchResult{} : batch_leading(a);  // rank 4 only
+}
+
+/// The source is broadcast from the right: behind its batch dim come dims of size 1.
+BatchResult batch_assign(const BatchArgs& a) {
+  Tensor in[] = {batch_expanded(a, 0), batch_first(a, 1)};
+  while (a.batch_dim[1] >= 0 && in[1].dim() < in[0].dim()) in[1] = in[1].unsqueeze(1);
+  return call_batched(a, in, a.call.attrs);
+}
+
 }  // namespace
 
 void def_clone(Op& op) {
@@ -23,6 +35,7 @@ void def_clone(Op& op) {
       .infer([](Infer& c) { c.result(c.dtype(0), c.shape(0)); })
       .nest([](NestCtx& c) { c.values = {load_broadcast(c, 0)}; })
       .kernel("copy")
+      .batch(batch_clone)
       .grad([](GradCtx& c) { return Values{c.g()}; });
 }
 
@@ -32,6 +45,7 @@ void def_to_dtype(Op& op) {
       .infer([](Infer& c) { c.result(c.type("dtype"), c.shape(0)); })
       .nest([](NestCtx& c) { c.values = {load_broadcast(c, 0)}; })
       .kernel("copy")
+      .batch(batch_leading)
       .grad([](GradCtx& c) {
         bool flows = is_differentiable(c.call().dtype(0)) && is_differentiable(c.call().type("dtype"));
         return Values{flows ? c.g().to(c.call().dtype(0)) : Tensor()};
@@ -50,6 +64,7 @@ void def_assign(Op& op) {
       })
       .nest([](NestCtx& c) { c.values = {load_broadcast(c, 1)}; })
       .kernel("copy")
+      .batch(batch_assign)
       .grad([](GradCtx& c) {
         const Call& k = c.call();
         Tensor g = is_differentiable(k.dtype(1)) ? c.g().sum_to_size(k.shape(1)).to(k.dtype(1)) : Tensor();

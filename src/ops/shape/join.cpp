@@ -322,6 +322,7 @@ void def_flip(Op& op) {
         c.values = {c.load(0, index)};
       })
       .kernel("flip")
+      .batch(along("dims"))
       .grad([](GradCtx& c) {
         IntList dims;
         for (Dim d : c.call().list("dims")) dims.push_back(d);
