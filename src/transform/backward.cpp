@@ -6,6 +6,7 @@
 #include "ir/dispatch.h"
 #include "thixo/autograd.h"
 #include "transform/tape.h"
+#include "transform/write.h"
 
 namespace thixo {
 namespace {
@@ -24,6 +25,31 @@ bool is_private(const Tensor& t) {
 bool same_layout(const Tensor& g, const TensorRecord& leaf) {
   return g.shape() == leaf.shape &&
          (g.strides() == leaf.strides || (is_contiguous(leaf.shape, leaf.strides) && g.is_contiguous()));
+}
+
+/// The dims from the greatest stride to the least; empty when elements share places or leave gaps.
+Shape memory_order(const TensorRecord& r) {
+  Shape order;
+  for (size_t d = 0; d < r.shape.size(); ++d) order.push_back(d);
+  auto at = [&](Dim d) { return r.strides[static_cast<size_t>(d.value())].value(); };
+  std::stable_sort(order.begin(), order.end(), [&](Dim a, Dim b) { return at(a) > at(b); });
+  int64_t expected = 1;
+  for (size_t i = order.size(); i-- > 0;) {
+    const int64_t n = r.shape[static_cast<size_t>(order[i].value())];
+    if (n != 1 && at(order[i]) != expected) return {};
+    expected *= n;
+  }
+  return order;
+}
+
+/// A copy of g that lies in memory as the leaf does.
+Tensor copy_like(const Tensor& g, const TensorRecord& leaf) {
+  if (leaf.wrapper || is_contiguous(leaf.shape, leaf.strides)) return g.clone(MemoryFormat::Contiguous);
+  const Shape order = memory_order(leaf);
+  if (order.empty()) return g.clone(MemoryFormat::Contiguous);
+  Shape back(order.size());
+  for (size_t i = 0; i < order.size(); ++i) back[static_cast<size_t>(order[i].value())] = i;
+  return alias(g.permute(order).clone(MemoryFormat::Contiguous).permute(back));
 }
 
 bool has_leaf_hooks(const TensorRecord& leaf) {
@@ -65,8 +91,7 @@ void add_to_grad(TensorRecord* leaf, Tensor g, bool create_graph) {
   } else if (create_graph || (is_private(g) && same_layout(g, *leaf))) {
     m.grad = std::move(g);
   } else {
-    m.grad =
-        g.clone(is_channels_last(leaf->shape, leaf->strides) ? MemoryFormat::ChannelsLast : MemoryFormat::Contiguous);
+    m.grad = copy_like(g, *leaf);
   }
   if (m.after_accumulate.empty()) return;
   const Tensor t{Ref<TensorRecord>(leaf)};

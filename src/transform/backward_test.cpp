@@ -215,6 +215,15 @@ TEST(Backward, GradientIsStolenOrCopiedButNeverShared) {
   expect_values(g, {1, 1});
 }
 
+TEST(Backward, GradientsLieInMemoryAsTheirLeaves) {
+  Tensor a = f64({1, 2, 3, 4, 5, 6}, {2, 3}).transpose(0, 1).detach();
+  a.requires_grad_();
+  a.sum().backward();
+  EXPECT_EQ(a.grad().strides(), a.strides());
+  EXPECT_FALSE(a.grad().is_view());
+  expect_values(a.grad(), {1, 1, 1, 1, 1, 1});
+}
+
 TEST(Backward, DeepGraphsDoNotRecurse) {
   Tensor a = leaf(1);
   Tensor y = a;

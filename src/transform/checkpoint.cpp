@@ -59,7 +59,8 @@ class Segment final : public Object {
     for (size_t i = 0; i < inputs_.size(); ++i) {
       const Tensor& t = inputs_[i];
       if (t.defined() && version_of(t) != versions_[i]) {
-        throw ValueError("checkpoint: input " + std::to_string(i) + " was overwritten before backward").got(describe(t));
+        throw ValueError("checkpoint: input " + std::to_string(i) + " was overwritten before backward")
+            .got(describe(t));
       }
       inputs.push_back(t.defined() ? alias(t) : t);
       if (t.defined() && t.requires_grad()) inputs.back().requires_grad_();

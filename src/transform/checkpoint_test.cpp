@@ -29,7 +29,9 @@ TEST(Checkpoint, SameGradientsWithTwoRuns) {
 
 TEST(Checkpoint, SecondOrder) {
   Tensor x = leaf({0.3, -0.4});
-  auto f = [](const TensorList& in) { return autograd::checkpoint([](const TensorList& v) { return TensorList{v[0].tanh() * v[0]}; }, in); };
+  auto f = [](const TensorList& in) {
+    return autograd::checkpoint([](const TensorList& v) { return TensorList{v[0].tanh() * v[0]}; }, in);
+  };
   EXPECT_TRUE(autograd::gradcheck(f, {x}));
   EXPECT_TRUE(autograd::gradgradcheck(f, {x}));
 }
@@ -49,7 +51,8 @@ TEST(Checkpoint, ChangesAreNoticed) {
     NoGrad guard;
     a.add_(1);
   }
-  EXPECT_EQ(headline_of([&] { y.sum().backward(); }), "ValueError: checkpoint: input 0 was overwritten before backward");
+  EXPECT_EQ(headline_of([&] { y.sum().backward(); }),
+            "ValueError: checkpoint: input 0 was overwritten before backward");
   bool first = true;
   Tensor z = autograd::checkpoint(
       [&](const TensorList& in) {
@@ -57,7 +60,8 @@ TEST(Checkpoint, ChangesAreNoticed) {
         return TensorList{was_first ? in[0].exp() : in[0] + 1};
       },
       {x})[0];
-  EXPECT_EQ(headline_of([&] { z.sum().backward(); }), "ValueError: checkpoint: the function did not do the same when it ran again");
+  EXPECT_EQ(headline_of([&] { z.sum().backward(); }),
+            "ValueError: checkpoint: the function did not do the same when it ran again");
 }
 
 }  // namespace

@@ -121,7 +121,8 @@ Values VmapLevel::random(const Call& call) {
         .at(call.at);
   }
   const BelowLevel below(level());
-  const bool mine = std::any_of(call.in.begin(), call.in.end(), [&](const Tensor& t) { return t.defined() && owns(t); });
+  const bool mine =
+      std::any_of(call.in.begin(), call.in.end(), [&](const Tensor& t) { return t.defined() && owns(t); });
   if (randomness_ == Randomness::Same) return mine ? loop(call, false) : dispatch(call);  // one key for all
   SmallVec<Attr, 4> attrs;
   attrs.append(call.attrs.begin(), call.attrs.end());
