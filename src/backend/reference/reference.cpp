@@ -4,8 +4,8 @@
 #include <cmath>
 #include <numeric>
 
-#include "backend/reference/eval_expr.h"
 #include "base/half.h"
+#include "ir/eval_expr.h"
 #include "thixo/generator.h"
 
 namespace thixo::reference {
@@ -21,8 +21,7 @@ int64_t flat(const Tensor& t, std::span<const int64_t> index) {
 }
 
 /// Calls f for every index of `shape`, in row-major order.
-template <class F>
-void for_each(std::span<const int64_t> shape, F f) {
+template <class F> void for_each(std::span<const int64_t> shape, F f) {
   Index at(shape.size(), 0);
   for (int64_t n : shape) {
     if (n == 0) return;
@@ -271,12 +270,10 @@ Scope::~Scope() { dispatch_table() = before_; }
 
 namespace {
 
-template <class T>
-LongComplex number_at(const void* p, int64_t i) {
+template <class T> LongComplex number_at(const void* p, int64_t i) {
   return LongComplex(static_cast<Long>(static_cast<const T*>(p)[i]));
 }
-template <class T>
-LongComplex complex_at(const void* p, int64_t i) {
+template <class T> LongComplex complex_at(const void* p, int64_t i) {
   return LongComplex(static_cast<const std::complex<T>*>(p)[i]);
 }
 uint16_t half_at(const void* p, int64_t i) { return static_cast<const uint16_t*>(p)[i]; }
@@ -290,10 +287,11 @@ float to_odd_float(Long v) {
   return (std::bit_cast<uint32_t>(below) & 1u) != 0 ? below : above;
 }
 
-template <class T>
-void put_integer(void* p, int64_t i, Long v) {
+template <class T> void put_integer(void* p, int64_t i, Long v) {
   bool in_range = v >= -0x1p63L && v < 0x1p64L;
-  static_cast<T*>(p)[i] = !in_range ? T(0) : v < 0 ? static_cast<T>(static_cast<int64_t>(v)) : static_cast<T>(static_cast<uint64_t>(v));
+  static_cast<T*>(p)[i] = !in_range ? T(0)
+                          : v < 0   ? static_cast<T>(static_cast<int64_t>(v))
+                                    : static_cast<T>(static_cast<uint64_t>(v));
 }
 
 }  // namespace
@@ -337,8 +335,12 @@ void write_element(const Tensor& t, int64_t offset, std::complex<long double> v)
     case DType::U32: put_integer<uint32_t>(p, offset, r); break;
     case DType::U64: put_integer<uint64_t>(p, offset, r); break;
     case DType::Bool: static_cast<uint8_t*>(p)[offset] = v != LongComplex(0) ? 1 : 0; break;
-    case DType::C64: static_cast<std::complex<float>*>(p)[offset] = {static_cast<float>(r), static_cast<float>(v.imag())}; break;
-    case DType::C128: static_cast<std::complex<double>*>(p)[offset] = {static_cast<double>(r), static_cast<double>(v.imag())}; break;
+    case DType::C64:
+      static_cast<std::complex<float>*>(p)[offset] = {static_cast<float>(r), static_cast<float>(v.imag())};
+      break;
+    case DType::C128:
+      static_cast<std::complex<double>*>(p)[offset] = {static_cast<double>(r), static_cast<double>(v.imag())};
+      break;
   }
 }
 

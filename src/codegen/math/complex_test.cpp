@@ -5,8 +5,8 @@
 #include <limits>
 #include <random>
 
-#include "backend/reference/eval_expr.h"
 #include "codegen/math/expand.h"
+#include "ir/eval_expr.h"
 
 namespace thixo::codegen {
 namespace {

@@ -6,8 +6,8 @@
 #include <bit>
 #include <cmath>
 
-#include "backend/reference/eval_expr.h"
 #include "codegen/math/expand.h"
+#include "ir/eval_expr.h"
 #include "thixo/error.h"
 
 namespace thixo::codegen {

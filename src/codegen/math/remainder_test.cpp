@@ -4,8 +4,8 @@
 #include <cmath>
 #include <random>
 
-#include "backend/reference/eval_expr.h"
 #include "codegen/math/expand.h"
+#include "ir/eval_expr.h"
 
 namespace thixo::codegen {
 namespace {

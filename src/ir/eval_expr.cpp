@@ -1,4 +1,4 @@
-#include "backend/reference/eval_expr.h"
+#include "ir/eval_expr.h"
 
 #include <cmath>
 #include <unordered_map>
