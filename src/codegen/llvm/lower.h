@@ -51,6 +51,7 @@ class KernelLowering {
     llvm::Value* start;            // the axis in lane 0
     llvm::Value* count = nullptr;  // the tail: how many lanes are on (1 to 15), and which
     llvm::Value* mask = nullptr;
+    llvm::Value* update_mask = nullptr;  // the lanes whose accumulators change; null: all
   };
 
   Value lower(Expr e, Mode mode = Mode::Full);
@@ -59,7 +60,8 @@ class KernelLowering {
   Value param(const ExprNode& n);
   llvm::Value* size(Dim d);
   llvm::Value* lane_axis(Mode mode);
-  llvm::Constant* lane_numbers();
+  llvm::Constant* lane_numbers();                   ///< 0 to 15
+  llvm::Value* first_lanes(llvm::Value* count);  ///< which lanes are below a count (i64, up to 16)
   /// A comparison of two indices that differ by a number plus or minus the lane, in 32-bit lanes; null otherwise.
   llvm::Value* compare_indices(Expr e, size_t scope);
   size_t home(const Deps& d) const;
@@ -111,6 +113,7 @@ class KernelLowering {
   Value to_value(Value stored, DType memory, DType wanted);
   Value to_memory(Value v, DType memory, DType given);
   llvm::Value* buffer(int i);
+  DType memory_of(int i) const { return kernel_.buffers[static_cast<size_t>(i)].dtype; }
   llvm::Value* dummy();
   llvm::Value* spare_block();
 
@@ -129,8 +132,30 @@ class KernelLowering {
   void counted(llvm::Value* begin, llvm::Value* end, int64_t step, const StateSet& writes,
                const std::function<void(llvm::Value*)>& body);
   void region(llvm::Value* condition, const StateSet& writes, const std::function<void()>& body);
-  void vector_loop(size_t axis, llvm::Value* begin, llvm::Value* end, const StateSet& writes,
-                   const std::function<void()>& body);
+  void vector_loop(size_t axis, llvm::Value* begin, llvm::Value* end, const Block& body);
+
+  // ---- loops whose tail runs in the body of the main blocks (lower_tail.cpp)
+  /// A place that a loop reads or writes block by block.
+  struct Stream {
+    int buffer;
+    Expr index;
+    bool written;
+    llvm::Value* tail_index = nullptr;  // where the tail's elements are
+    llvm::Value* tail = nullptr;
+    llvm::Value* spare = nullptr;   // room for them as a whole block
+    llvm::PHINode* base = nullptr;  // the buffer, or what makes the index lead to the spare room
+  };
+  struct Rounds {
+    size_t axis;
+    llvm::Value *begin, *whole, *rest, *has_tail;
+  };
+  std::vector<Stream> streams_of(const Block& body, size_t axis);
+  void shared_loop(size_t axis, llvm::Value* begin, llvm::Value* whole, llvm::Value* rest, const Block& body,
+                   std::vector<Stream> streams);
+  void locate_tails(size_t axis, llvm::Value* whole, std::vector<Stream>& streams);
+  void two_rounds(const Rounds& r, const Block& body, std::vector<Stream>& streams);
+  void copy_tail(const Stream& s, llvm::Value* count, bool out);
+
   void declare(const Stmt& s, const AccDecl& a);
   void fold(const AccDecl& a);
   void update(const Stmt& s);
@@ -138,7 +163,9 @@ class KernelLowering {
   Value new_cell(DType t, bool wide);
   Value read_cell(const Value& cell, DType t, bool wide);
   void write_cell(const Value& cell, Value v);
-  llvm::AllocaInst* entry_alloca(llvm::Type* t, unsigned align);
+  llvm::AllocaInst* entry_alloca(llvm::Type* t, uint64_t align = 0);
+  llvm::Type* block_type() { return llvm::ArrayType::get(b_.getInt8Ty(), 16 * kLanes); }  // the largest: complex128
+  static constexpr uint64_t kBlockAlign = 64;
 
   const Kernel& kernel_;
   const TargetCaps& caps_;
@@ -160,6 +187,8 @@ class KernelLowering {
   std::vector<llvm::Value*> buffers_;
   llvm::Value* dummy_ = nullptr;
   llvm::Value* spare_block_ = nullptr;
+  std::vector<Stream> streams_;                  // of the loop that is being lowered, where its tail is shared
+  std::vector<llvm::Value*> stream_blocks_;
 };
 
 }  // namespace thixo::codegen

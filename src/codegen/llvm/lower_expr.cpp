@@ -128,7 +128,11 @@ llvm::Value* KernelLowering::compare_indices(Expr e, size_t scope) {
   });
 }
 
-/// 0 to 15.
+llvm::Value* KernelLowering::first_lanes(llvm::Value* count) {
+  llvm::Value* lanes = b_.CreateVectorSplat(kLanes, b_.CreateTrunc(count, b_.getInt32Ty()));
+  return b_.CreateICmpULT(lane_numbers(), lanes);
+}
+
 llvm::Constant* KernelLowering::lane_numbers() {
   std::vector<llvm::Constant*> lane;
   for (uint32_t i = 0; i < kLanes; ++i) lane.push_back(b_.getInt32(i));

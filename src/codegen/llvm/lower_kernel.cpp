@@ -25,11 +25,10 @@ llvm::Function* KernelLowering::run() {
   scopes_.emplace_back();
   llvm::Value *begin = function_->getArg(1), *end = function_->getArg(2);
   const size_t axis = facts_.axis_slot(kernel_.par_axis);
-  const StateSet writes = facts_.writes(kernel_.body);
   if (kernel_.vector_par) {
-    vector_loop(axis, begin, end, writes, [&] { block(kernel_.body); });
+    vector_loop(axis, begin, end, kernel_.body);
   } else {
-    counted(begin, end, 1, writes, [&](llvm::Value* i) {
+    counted(begin, end, 1, facts_.writes(kernel_.body), [&](llvm::Value* i) {
       axis_value_[axis] = i;
       axis_scope_[axis] = scopes_.size() - 1;
       block(kernel_.body);
@@ -39,16 +38,12 @@ llvm::Function* KernelLowering::run() {
   return function_;
 }
 
-/// A zeroed place on the stack.
-llvm::AllocaInst* KernelLowering::entry_alloca(llvm::Type* t, unsigned align) {
+llvm::AllocaInst* KernelLowering::entry_alloca(llvm::Type* t, uint64_t align) {
   llvm::IRBuilderBase::InsertPointGuard guard(b_);
   llvm::BasicBlock& entry = function_->getEntryBlock();
   b_.SetInsertPoint(&entry, entry.begin());
   llvm::AllocaInst* a = b_.CreateAlloca(t);
-  if (align != 0) {
-    a->setAlignment(llvm::Align(align));
-    b_.CreateAlignedStore(llvm::Constant::getNullValue(t), a, llvm::Align(align));
-  }
+  if (align != 0) a->setAlignment(llvm::Align(align));
   return a;
 }
 
@@ -133,12 +128,12 @@ void KernelLowering::counted(llvm::Value* begin, llvm::Value* end, int64_t step,
   });
 }
 
-void KernelLowering::vector_loop(size_t axis, llvm::Value* begin, llvm::Value* end, const StateSet& writes,
-                                 const std::function<void()>& body) {
+void KernelLowering::vector_loop(size_t axis, llvm::Value* begin, llvm::Value* end, const Block& body) {
+  const StateSet writes = facts_.writes(body);
   const auto run = [&](const Lanes& lanes) {
     axis_scope_[axis] = scopes_.size() - 1;
     lanes_ = lanes;
-    body();
+    block(body);
     lanes_.reset();
   };
   llvm::Value* n = b_.CreateSub(end, begin);
@@ -146,15 +141,21 @@ void KernelLowering::vector_loop(size_t axis, llvm::Value* begin, llvm::Value* e
   llvm::Value* whole = b_.CreateAdd(begin, b_.CreateAnd(n, b_.getInt64(static_cast<uint64_t>(-kLanes))));
   llvm::Value* rest = b_.CreateAnd(n, b_.getInt64(kLanes - 1));
   const auto* known = llvm::dyn_cast<llvm::ConstantInt>(n);
+  const bool no_blocks = known != nullptr && known->getZExtValue() < kLanes;
+  const bool no_tail = known != nullptr && known->getZExtValue() % kLanes == 0;
+  if (!no_blocks && !no_tail) {
+    std::vector<Stream> streams = streams_of(body, axis);
+    if (!streams.empty()) return shared_loop(axis, begin, whole, rest, body, std::move(streams));
+  }
   if (known != nullptr && known->getZExtValue() / kLanes == 1) {
     region(nullptr, writes, [&] { run({axis, begin}); });
-  } else if (known == nullptr || known->getZExtValue() >= kLanes) {
+  } else if (!no_blocks) {
     counted(begin, whole, kLanes, writes, [&](llvm::Value* i) { run({axis, i}); });
   }
-  if (known != nullptr && known->getZExtValue() % kLanes == 0) return;
+  if (no_tail) return;
   region(b_.CreateICmpNE(rest, b_.getInt64(0)), writes, [&] {
-    llvm::Value* count = b_.CreateVectorSplat(kLanes, b_.CreateTrunc(rest, b_.getInt32Ty()));
-    run({axis, whole, rest, b_.CreateICmpULT(lane_numbers(), count)});
+    llvm::Value* mask = first_lanes(rest);
+    run({axis, whole, rest, mask, mask});
   });
 }
 
@@ -164,12 +165,11 @@ void KernelLowering::loop(const Stmt& s) {
   if (s.loop == LoopKind::Unrolled) {
     unrolled(s);
   } else {
-    const StateSet writes = facts_.writes(s.body);
     llvm::Value* extent = scalar(s.extent);
     if (s.loop == LoopKind::Vector) {
-      vector_loop(axis, b_.getInt64(0), extent, writes, [&] { block(s.body); });
+      vector_loop(axis, b_.getInt64(0), extent, s.body);
     } else {
-      counted(b_.getInt64(0), extent, 1, writes, [&](llvm::Value* i) {
+      counted(b_.getInt64(0), extent, 1, facts_.writes(s.body), [&](llvm::Value* i) {
         axis_value_[axis] = i;
         axis_scope_[axis] = scopes_.size() - 1;
         block(s.body);
@@ -193,7 +193,7 @@ void KernelLowering::unrolled(const Stmt& s) {
 
 Value KernelLowering::new_cell(DType t, bool wide) {
   llvm::Type* type = wide ? ops_.wide(ops_.type(t)) : ops_.type(t);
-  return {entry_alloca(type, 0), is_complex(t) ? entry_alloca(type, 0) : nullptr};
+  return {entry_alloca(type), is_complex(t) ? entry_alloca(type) : nullptr};
 }
 
 Value KernelLowering::read_cell(const Value& cell, DType t, bool wide) {
@@ -280,7 +280,7 @@ void KernelLowering::update(const Stmt& s) {
   if (wide) v = ops_.splat(v);
   const Value old = read_cell(c, t, wide);
   if (s.kind == Stmt::Update) v = ops_.combine(a.decl->combine, t, old, v);
-  if (wide && a.folds && lanes_->mask != nullptr) v = ops_.select(lanes_->mask, v, old);
+  if (wide && a.folds && lanes_->update_mask != nullptr) v = ops_.select(lanes_->update_mask, v, old);
   write_cell(c, v);
   StateSet written;
   written.set(state);

@@ -6,8 +6,6 @@
 namespace thixo::codegen {
 
 namespace {
-constexpr uint64_t kDummyBytes = 16 * kLanes;  // the largest block: 16 complex128
-
 llvm::Align element_align(llvm::Type* t) { return llvm::Align(std::max(1u, t->getScalarSizeInBits() / 8)); }
 }  // namespace
 
@@ -24,13 +22,18 @@ llvm::Value* KernelLowering::buffer(int i) {
 }
 
 llvm::Value* KernelLowering::dummy() {
-  if (dummy_ == nullptr) dummy_ = entry_alloca(llvm::ArrayType::get(b_.getInt8Ty(), kDummyBytes), 64);
-  return dummy_;
+  if (dummy_ != nullptr) return dummy_;
+  llvm::AllocaInst* a = entry_alloca(block_type(), kBlockAlign);
+  llvm::IRBuilderBase::InsertPointGuard guard(b_);
+  b_.SetInsertPoint(a->getNextNode());
+  llvm::Type* zeros = llvm::FixedVectorType::get(b_.getInt32Ty(), 4 * kLanes);
+  b_.CreateAlignedStore(llvm::Constant::getNullValue(zeros), a, llvm::Align(kBlockAlign));
+  return dummy_ = a;
 }
 
 /// Room for one block, through which the tail's first lanes pass where the target has no masked access.
 llvm::Value* KernelLowering::spare_block() {
-  if (spare_block_ == nullptr) spare_block_ = entry_alloca(llvm::ArrayType::get(b_.getInt8Ty(), kDummyBytes), 64);
+  if (spare_block_ == nullptr) spare_block_ = entry_alloca(block_type(), kBlockAlign);
   return spare_block_;
 }
 
@@ -59,6 +62,9 @@ KernelLowering::Address KernelLowering::address(int buffer_index, Expr index) {
     if (c->isZero()) a.kind = Address::Uniform;
     if (c->isOne()) a.kind = Address::Unit;
     if (c->isMinusOne()) a.kind = Address::Reverse;
+  }
+  for (const Stream& s : streams_) {
+    if (s.buffer == buffer_index && s.index == index) a.base = s.base;
   }
   return a;
 }
@@ -137,7 +143,7 @@ void KernelLowering::store_element(DType memory, llvm::Value* p, Value v) {
 // ---- loads
 
 Value KernelLowering::load(Expr e, size_t scope) {
-  const DType memory = kernel_.buffers[static_cast<size_t>(e->i)].dtype;
+  const DType memory = memory_of(e->i);
   const Address a = address(e->i, e->args[0]);
   llvm::Value* predicate = e->guarded ? scalar(e->args[1]) : nullptr;
   const Value other = e->guarded ? lower(e->args[2]) : Value{};
@@ -150,7 +156,7 @@ Value KernelLowering::load(Expr e, size_t scope) {
 }
 
 Value KernelLowering::load_uniform(const ExprNode& n, const Address& a, llvm::Value* predicate, Value other) {
-  const DType memory = kernel_.buffers[static_cast<size_t>(n.i)].dtype;
+  const DType memory = memory_of(n.i);
   llvm::Value* p = element_pointer(memory, a.base, a.index);
   if (predicate != nullptr) {
     llvm::Value* any = predicate;
@@ -235,7 +241,7 @@ llvm::Value* KernelLowering::load_prefix(llvm::Type* t, llvm::Value* from, llvm:
 // ---- stores
 
 void KernelLowering::store(const Stmt& s) {
-  const DType memory = kernel_.buffers[static_cast<size_t>(s.buffer)].dtype;
+  const DType memory = memory_of(s.buffer);
   const Address a = address(s.buffer, s.index);
   const Value v = to_memory(lower(s.value), memory, s.value.dtype());
   llvm::Value* predicate = s.predicate ? scalar(s.predicate) : nullptr;
@@ -303,7 +309,7 @@ void KernelLowering::store_prefix(llvm::Value* v, llvm::Value* to, llvm::Value* 
 // ---- scatter
 
 void KernelLowering::add(const Stmt& s) {
-  const DType memory = kernel_.buffers[static_cast<size_t>(s.buffer)].dtype;
+  const DType memory = memory_of(s.buffer);
   const DType given = s.value.dtype();
   const Address a = address(s.buffer, s.index);
   const Value v = lower(s.value);
