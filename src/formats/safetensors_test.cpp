@@ -36,7 +36,7 @@ std::string file_text(std::string header, const std::string& data) {
 
 Bytes in_memory(const std::string& text) {
   auto owner = std::make_shared<std::vector<std::byte>>(text.size());
-  std::memcpy(owner->data(), text.data(), text.size());
+  if (!text.empty()) std::memcpy(owner->data(), text.data(), text.size());
   const std::span<std::byte> data(*owner);
   return {data, std::move(owner), "x.safetensors"};
 }
