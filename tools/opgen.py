@@ -221,7 +221,7 @@ def front_body(s, form):
                 lines.append(f"  in.push_back({value(p)});")
         in_expr = "std::span<const Tensor>(in.data(), in.size())"
     elif s.operands:
-        lines.append("  const Tensor in[] = {" + ", ".join(value(p) for p in s.operands) + "};")
+        lines.append(f"  const Operands<{len(s.operands)}> in(" + ", ".join(value(p) for p in s.operands) + ");")
         in_expr = "in"
     else:
         in_expr = "{}"

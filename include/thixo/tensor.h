@@ -185,20 +185,24 @@ class THIXO_API Tensor {
 };
 
 /// How ops take their tensors: implicitly from a Tensor or a number, remembering where the call stands.
+/// It refers to the tensor that it is made from: an argument, nothing to keep.
 class THIXO_API TensorArg {
  public:
-  TensorArg(const Tensor& t, SourceLoc at = SourceLoc::current()) : t_(t), at_(at) {}  // NOLINT
+  TensorArg(const Tensor& t, SourceLoc at = SourceLoc::current()) : t_(&t), at_(at) {}  // NOLINT
   template <class T>
     requires std::is_arithmetic_v<T>
   TensorArg(T v, SourceLoc at = SourceLoc::current()) : TensorArg(Scalar(static_cast<Wide<T>>(v)), at) {}  // NOLINT
   TensorArg(Scalar v, SourceLoc at = SourceLoc::current());  // NOLINT: a "wrapped number" in promotion
-  const Tensor& tensor() const { return t_; }
+  TensorArg(const TensorArg& o) : number_(o.number_), t_(o.t_ == &o.number_ ? &number_ : o.t_), at_(o.at_) {}
+  TensorArg& operator=(const TensorArg&) = delete;
+  const Tensor& tensor() const { return *t_; }
   const SourceLoc& at() const { return at_; }
 
  private:
   template <class T>
   using Wide = std::conditional_t<std::is_same_v<T, bool>, bool, std::conditional_t<std::is_integral_v<T>, int64_t, double>>;
-  Tensor t_;
+  Tensor number_;
+  const Tensor* t_;
   SourceLoc at_;
 };
 

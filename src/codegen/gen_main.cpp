@@ -98,6 +98,15 @@ std::vector<PackEntryName> sorted_entries(const PackSink& sink) {
   return entries;
 }
 
+// What a pack may weigh: the phone and the web page carry it too.
+void check_budget(const std::string& path) {
+  constexpr double kBudget = 12;  // MiB
+  const double size = static_cast<double>(std::filesystem::file_size(path)) / (1 << 20);
+  if (size <= kBudget) return;
+  std::filesystem::remove(path);
+  throw ValueError("thixo-gen: the pack '" + path + "' has " + std::to_string(size) + " MiB, its budget is 12");
+}
+
 void build(const Options& o) {
   const PackSink sink = collect();
   const TargetSpec target = target_for(o.isa);
@@ -118,6 +127,7 @@ void build(const Options& o) {
   objects.push_back(table);
   link_objects(o.linker, target, objects, o.out);
   std::filesystem::remove(table);
+  check_budget(o.out);
   remove_stale_objects(o.cache, objects);
 }
 

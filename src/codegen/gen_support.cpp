@@ -126,7 +126,7 @@ void link_objects(const std::string& linker, const TargetSpec& target, const std
   for (const std::string& o : objects) f << '"' << o << "\"\n";
   f.close();
   std::string flavor = target.triple.starts_with("wasm") ? "wasm" : "gnu";
-  std::vector<std::string> words = {linker, "-flavor", flavor, "-r", "-o", out, "@" + list};
+  std::vector<std::string> words = {linker, "-flavor", flavor, "-r", "-x", "-o", out, "@" + list};
   std::vector<char*> argv;
   for (std::string& w : words) argv.push_back(w.data());
   argv.push_back(nullptr);

@@ -136,6 +136,8 @@ Scalar Tensor::item_scalar() const {
   return load_scalar(with_data(*this, "item").data(), r.dtype);
 }
 
-TensorArg::TensorArg(Scalar v, SourceLoc at) : t_(scalar_record(v)), at_(at) { t_.record()->wrapped_number = true; }
+TensorArg::TensorArg(Scalar v, SourceLoc at) : number_(scalar_record(v)), t_(&number_), at_(at) {
+  number_.record()->wrapped_number = true;
+}
 
 }  // namespace thixo

@@ -48,7 +48,7 @@ int level_of(const Tensor& t);
 Interpreter& interpreter_at(int level);
 
 Values dispatch(const Call& call);
-inline Tensor dispatch1(const Call& call) { return dispatch(call)[0]; }
+inline Tensor dispatch1(const Call& call) { return std::move(dispatch(call)[0]); }
 /// Bottom of the stack: `below` bottom[depth]; depth = bottom.size() starts at the top.
 Values dispatch_bottom(const Call& call, size_t depth);
 /// x.op_(...): self receives the (first) result.

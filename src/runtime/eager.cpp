@@ -6,6 +6,13 @@
 namespace thixo::detail {
 namespace {
 
+// Not by an initialiser list, which would copy the handle.
+Values one(Tensor t) {
+  Values v;
+  v.push_back(std::move(t));
+  return v;
+}
+
 bool is_meta(const SmallVec<Spec, 2>& specs) {
   for (const Spec& s : specs) {
     if (s.device.type == DeviceType::Meta) return true;
@@ -29,7 +36,7 @@ bool all_empty(std::span<const Tensor> tensors) {
 Values eager_view(const Call& call) {
   const ViewSpec v = call.op->view(call);
   ViewStep step{call.op, {call.attrs.begin(), call.attrs.end()}};
-  return {make_view(call.in[0], v.shape, v.strides, v.offset.value(), std::move(step))};
+  return one(make_view(call.in[0], v.shape, v.strides, v.offset.value(), std::move(step)));
 }
 
 Error no_kernel(const Call& call) {
@@ -64,7 +71,7 @@ const BackendEntry* entry_of(const OpDef& op) { return op.kernel.empty() ? nullp
 Values eager(const Call& call) {
   const OpDef& op = *call.op;
   switch (op.tier) {
-    case Tier::Pointwise: return {eager_pointwise(call)};
+    case Tier::Pointwise: return one(eager_pointwise(call));
     case Tier::View: return eager_view(call);
     case Tier::Nest: return eager_nest(call);
     case Tier::Composite: return op.fused_rows ? eager_rows(call) : op.compose(call);

@@ -48,10 +48,9 @@ void CopyRun::run_squares(int64_t begin, int64_t end, int64_t down, int64_t acro
     const int64_t rows = std::min(kSquare, walk.extent[1] - row), columns = std::min(kSquare, walk.extent[0] - column);
     const char* from = src().at(at.offset(0) + column * src().stride[0] + row);
     char* to = dst().at(at.offset(1) + column + row * dst().stride[1]);
-    const bool same = src().dtype == dst().dtype;
-    transpose_tile(item_size(src().dtype), from, src().stride[0], same ? to : scratch,
-                   same ? dst().stride[1] : columns, columns, rows);
-    for (int64_t r = 0; r < rows && !same; ++r) {
+    // Through scratch: target rows lie far apart, often in one set of the cache.
+    transpose_tile(item_size(src().dtype), from, src().stride[0], scratch, columns, columns, rows);
+    for (int64_t r = 0; r < rows; ++r) {
       convert_run(src().dtype, scratch + r * columns * src().item(), dst().dtype,
                   to + r * dst().stride[1] * dst().item(), columns);
     }

@@ -27,8 +27,7 @@ DType result_type(const OpDef& op, DType promoted, DType kernel_out) {
 
 PointwisePlan* make_plan(const Call& call, int variant, DType promoted) {
   const OpDef& op = *call.op;
-  const codegen::PointwiseForm form =
-      codegen::pointwise_form(op, promoted, variant_attrs(op, variant, 2.5));
+  const codegen::PointwiseForm form = codegen::pointwise_form(op, promoted, variant_attrs(op, variant, 2.5));
   auto plan = std::make_unique<PointwisePlan>();
   plan->in = form.in;
   plan->out = form.out;

@@ -6,6 +6,8 @@
 #include <unordered_map>
 
 #include "base/parallel.h"
+#include "codegen/compiler_plugin.h"
+#include "codegen/kernel_cache.h"
 #include "runtime/eager.h"
 #include "runtime/eager_tiles.h"
 #include "runtime/strided.h"
@@ -56,7 +58,8 @@ std::unique_ptr<ReducePlan> make_reduce_plan(const codegen::NestForm& nest, DTyp
     }
     return true;
   };
-  if (!fill(plan->map, *form) || !fill(plan->combine, codegen::combine_form(form->combine, form->acc()))) return nullptr;
+  if (!fill(plan->map, *form) || !fill(plan->combine, codegen::combine_form(form->combine, form->acc())))
+    return nullptr;
   if (nest.finish || form->acc() != out) {
     const codegen::FinishKernel finish = codegen::finish_kernel(nest, form->acc(), out);
     plan->finish = find_content(finish.kernel);
@@ -75,7 +78,7 @@ std::unique_ptr<NestPlan> make_plan(const Call& call, const Spec& result) {
     plan->reduce = make_reduce_plan(plan->form, result.dtype);
   } else {
     plan->shape = codegen::nest_kernel(plan->form, plan->form.mergeable, true);
-    plan->kernel = find_content(plan->shape.kernel);
+    plan->kernel = call.op->compose ? find_content(plan->shape.kernel) : find_or_compile(plan->shape.kernel);
   }
   return plan;
 }
@@ -192,6 +195,16 @@ Error no_form(const Call& call) {
 }  // namespace
 
 KernelFn find_content(const Kernel& kernel) { return codegen::find_kernel(codegen::content_key(kernel)); }
+
+KernelFn find_or_compile(const Kernel& kernel) {
+  if (KernelFn k = find_content(kernel)) return k;
+  if (!codegen::compiler_available()) return nullptr;
+  static std::vector<codegen::CompiledKernels> kept;  // under nest_plan's lock
+  Kernel named = kernel;
+  named.name = "nest";
+  kept.push_back(codegen::compile_kernels(std::span(&named, 1)));
+  return kept.back().functions[0];
+}
 
 const NestPlan* nest_plan(const Call& call, const Spec& result) {
   static std::mutex mutex;

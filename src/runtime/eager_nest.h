@@ -10,6 +10,8 @@ namespace thixo::detail {
 
 /// A kernel of the pack by its content; null when the pack lacks it.
 KernelFn find_content(const Kernel& kernel);
+/// The same, compiled now where the pack lacks it and the compiler is installed.
+KernelFn find_or_compile(const Kernel& kernel);
 
 struct ReducePlan {
   codegen::ReduceForm form;

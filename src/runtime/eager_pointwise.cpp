@@ -87,7 +87,9 @@ Tensor eager_pointwise(const Call& call) {
   FastCall fast;
   if (fast.prepare(call)) {
     const TensorRecord& first = *call.in[0].record();
-    Ref<TensorRecord> out = new_record(first.shape, fast.plan->result, first.device);
+    const DType t = fast.plan->result;
+    const size_t bytes = static_cast<size_t>(fast.elements) * item_size(t);
+    Ref<TensorRecord> out = new_record_strided(first.shape, first.strides, bytes, t, first.device);
     run_fast(call, fast, *out);
     return Tensor(std::move(out));
   }

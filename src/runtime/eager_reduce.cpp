@@ -125,7 +125,38 @@ void run_pieces(const Job& j, const Cut& c, char* partial) {
   });
 }
 
+void reduce(const ReducePlan& plan, Job j);
+
+constexpr int64_t kNarrow = 64, kFolded = 512;  // columns
+
+// Few columns in dense rows: several rows side by side are one row of more columns, added up as such first.
+bool reduce_folded(const ReducePlan& plan, const Job& j) {
+  const int64_t columns = j.inner_kept(), rows = j.inner_reduced();
+  const bool dense =
+      j.kept.size() == 1 && j.reduced.size() == 1 && j.kept_stride() == 1 && j.reduced_stride() == columns;
+  if (!dense || columns > kNarrow) return false;
+  const int64_t fold = kFolded / columns, whole = rows / fold;
+  if (whole < 16) return false;
+  const Tensor partial(new_record({Dim((fold + 1) * columns)}, j.acc));
+  char* p = static_cast<char*>(partial.record()->data());
+  const int64_t item = static_cast<int64_t>(item_size(j.acc));
+  Job wide = j, rest = j, last{&plan.combine, j.acc, j.acc, p, {}, {}, j.result};
+  wide.kept.extent[0] = wide.reduced.stride[0] = fold * columns;
+  wide.reduced.extent[0] = whole;
+  wide.result = p;
+  reduce(plan, std::move(wide));
+  rest.x = j.at(whole * fold * columns);
+  rest.reduced.extent[0] = rows - whole * fold;
+  rest.result = p + fold * columns * item;
+  reduce(plan, std::move(rest));
+  last.kept.add(columns, 1);
+  last.reduced.add(fold + 1, columns);
+  reduce(plan, std::move(last));
+  return true;
+}
+
 void reduce(const ReducePlan& plan, Job j) {
+  if (!takes_rows(j) && reduce_folded(plan, j)) return;
   const int64_t total = j.kept.count();
   fill_neutral(plan.form.combine, j.acc, j.result, total);
   if (j.reduced.count() == 0) return;

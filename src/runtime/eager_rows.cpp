@@ -22,10 +22,7 @@ struct RowPlan {
 
 class KeyWriter {
  public:
-  template <class T>
-  void put(const T& v) {
-    key_.append(reinterpret_cast<const char*>(&v), sizeof v);
-  }
+  template <class T> void put(const T& v) { key_.append(reinterpret_cast<const char*>(&v), sizeof v); }
   void size(const SmallVec<int64_t, 8>& sizes, Dim d) {
     const auto at = std::find(sizes.begin(), sizes.end(), d.value());
     put(at == sizes.end() ? d.value() : -1 - static_cast<int64_t>(at - sizes.begin()));

@@ -201,9 +201,9 @@ void TileRun::call_kernel(const Pointers& data, const Tile& t) const {
   for (int64_t r = 0; r < (flat ? 1 : t.rows); ++r) {
     for (size_t k = 0; k <= inputs(); ++k) {
       const auto item = static_cast<int64_t>(item_size(wanted(k)));
-      const int64_t pitch = way_[k] == Way::Direct                          ? (two_axes_ ? walk_.operands[k].stride[1] : 0)
+      const int64_t pitch = way_[k] == Way::Direct                     ? (two_axes_ ? walk_.operands[k].stride[1] : 0)
                             : constant_operand_ == static_cast<int>(k) ? 0
-                                                                            : t.columns;
+                                                                       : t.columns;
       buffers[k] = data[k] + r * pitch * item;
     }
     run_kernel(kernel_, buffers.data(), nullptr, params_, 0, flat ? t.rows * t.columns : t.columns);
@@ -243,8 +243,6 @@ void TileRun::store(char* dst, const Tile& t) const {
 
 }  // namespace
 
-void run_pointwise(const PointwisePlan& plan, const double* params, Walk& walk) {
-  TileRun(plan, params, walk).run();
-}
+void run_pointwise(const PointwisePlan& plan, const double* params, Walk& walk) { TileRun(plan, params, walk).run(); }
 
 }  // namespace thixo::detail

@@ -13,8 +13,7 @@ inline constexpr int64_t kTile = 4096;
 inline constexpr int64_t kGrain = 16384, kParallelFrom = 32768;
 
 /// Calls f(begin, end) over [0, units), in parallel when `elements` in all are worth it.
-template <class F>
-void run_units(int64_t units, int64_t elements, F&& f);
+template <class F> void run_units(int64_t units, int64_t elements, F&& f);
 
 /// Runs a pointwise plan over a walk whose last operand is the result. Changes the walk (collapses it).
 void run_pointwise(const PointwisePlan& plan, const double* params, Walk& walk);
@@ -25,8 +24,7 @@ void run_pointwise(const PointwisePlan& plan, const double* params, Walk& walk);
 
 namespace thixo::detail {
 
-template <class F>
-void run_units(int64_t units, int64_t elements, F&& f) {
+template <class F> void run_units(int64_t units, int64_t elements, F&& f) {
   if (elements < kParallelFrom) {
     f(int64_t{0}, units);
   } else {

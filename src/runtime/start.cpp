@@ -1,8 +1,9 @@
 // Brings the parts of the library together, once, when the first op is dispatched.
+#include "transform/start.h"
+
 #include "backend/cpu/entries.h"
 #include "ir/dispatch.h"
 #include "runtime/eager.h"
-#include "transform/start.h"
 
 namespace thixo::detail {
 
