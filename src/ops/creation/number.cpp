@@ -20,7 +20,12 @@ void def_number(Op& op) {
                                    {.in = {}, .attrs = {{"value", Scalar(3)}}},
                                    {.in = {}, .attrs = {{"value", Scalar(true)}}}};
       })
-      .no_grad();
+      .no_grad()
+      .samples([] {
+        return std::vector<Sample>{{.attrs = {{"value", Scalar(2)}}},
+                                   {.attrs = {{"value", Scalar(0.1)}}},
+                                   {.attrs = {{"value", Scalar(true)}}}};
+      });
 }
 
 }  // namespace thixo::ops

@@ -36,7 +36,16 @@ void def_clone(Op& op) {
       .nest([](NestCtx& c) { c.values = {load_broadcast(c, 0)}; })
       .kernel("copy")
       .batch(batch_clone)
-      .grad([](GradCtx& c) { return Values{c.g()}; });
+      .grad([](GradCtx& c) { return Values{c.g()}; })
+      .samples([] {
+        auto as = [](const char* format) {
+          return std::vector<std::pair<std::string, Attr>>{{"memory_format", std::string(format)}};
+        };
+        return std::vector<Sample>{{.in = {{{2, 3}}}, .attrs = as("preserve")},
+                                   {.in = {{{}}}, .attrs = as("contiguous")},
+                                   {.in = {{{0, 2}}}, .attrs = as("preserve")},
+                                   {.in = {{{2, 3, 4, 5}}}, .attrs = as("channels_last")}};
+      });
 }
 
 void def_to_dtype(Op& op) {
@@ -49,6 +58,16 @@ void def_to_dtype(Op& op) {
       .grad([](GradCtx& c) {
         bool flows = is_differentiable(c.call().dtype(0)) && is_differentiable(c.call().type("dtype"));
         return Values{flows ? c.g().to(c.call().dtype(0)) : Tensor()};
+      })
+      .batch(batch_leading)
+      .samples([] {
+        std::vector<Sample> all;
+        for (int t = 0; t < kDTypeCount; ++t) {
+          all.push_back({.in = {{{3, 5}}}, .attrs = {{"dtype", static_cast<DType>(t)}}});
+        }
+        all.push_back({.in = {{{}}}, .attrs = {{"dtype", DType::I32}}});
+        all.push_back({.in = {{{0}}}, .attrs = {{"dtype", DType::F64}}});
+        return all;
       });
 }
 
@@ -69,6 +88,12 @@ void def_assign(Op& op) {
         const Call& k = c.call();
         Tensor g = is_differentiable(k.dtype(1)) ? c.g().sum_to_size(k.shape(1)).to(k.dtype(1)) : Tensor();
         return Values{Tensor(), g};
+      })
+      .samples([] {
+        return std::vector<Sample>{{.in = {{{2, 3}}, {{3}}}},
+                                   {.in = {{{2, 3}}, {.shape = {}, .dtype = DType::F64}}},
+                                   {.in = {{{0}}, {{0}}}},
+                                   {.in = {{{3}}, {{2, 3}}}, .bad = "source of shape [2, 3] does not fit [3]"}};
       });
 }
 
@@ -91,6 +116,14 @@ void def_sum_to_size(Op& op) {
           dims.push_back(d);
         }
         return Values{c.in[0].sum(dims, true).reshape(to)};
+      })
+      .samples([] {
+        return std::vector<Sample>{
+            {.in = {{{2, 3, 4}}}, .attrs = {{"size", Shape{3, 1}}}},
+            {.in = {{{2, 3}}}, .attrs = {{"size", Shape{}}}},
+            {.in = {{{2, 3}}}, .attrs = {{"size", Shape{2, 3}}}},
+            {.in = {{{3}}}, .attrs = {{"size", Shape{1, 3}}}, .bad = "size [1, 3] has more dims than the input"},
+            {.in = {{{2, 3}}}, .attrs = {{"size", Shape{2}}}, .bad = "size [2] does not broadcast to [2, 3]"}};
       });
 }
 

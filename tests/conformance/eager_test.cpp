@@ -1,0 +1,148 @@
+// Eager against the definitions: every op, dtype and sample; every layout against the contiguous one, bit for bit.
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "backend/reference/reference.h"
+#include "cases.h"
+#include "thixo/parallel.h"
+
+namespace thixo::conformance {
+namespace {
+
+class Eager : public ::testing::TestWithParam<int> {
+ protected:
+  const OpDef& op() const { return op_by_id(GetParam()); }
+};
+
+bool same_bits(const Tensor& a, const Tensor& b) {
+  if (a.dtype() != b.dtype() || !(a.shape() == b.shape())) return false;
+  Tensor x = copied(a), y = copied(b);
+  return std::memcmp(x.raw_data(), y.raw_data(), x.nbytes()) == 0;
+}
+
+/// The truth: the definition in f64 where the op works in floats; in its own dtypes otherwise.
+Values reference_of(const TestCall& c) {
+  reference::Scope scope;
+  TestCall wide = c;
+  if (in_floats(*c.op)) {
+    for (Tensor& x : wide.in) {
+      if (!x.defined() || x.record()->wrapped_number) continue;
+      if (is_float(x.dtype())) x = converted(x, DType::F64);
+      if (x.dtype() == DType::C64) x = converted(x, DType::C128);
+    }
+  }
+  return dispatch(wide.call());
+}
+
+TEST_P(Eager, AgreesWithTheDefinition) {
+  for (DType t : dtypes_of(op())) {
+    for (const Sample& s : samples_of(op())) {
+      if (!s.bad.empty()) continue;
+      TestCall c = make_call(op(), s, t);
+      SCOPED_TRACE(c.str());
+      try {
+        Values got = dispatch(c.call()), want = reference_of(c);
+        ASSERT_EQ(got.size(), want.size());
+        for (size_t r = 0; r < got.size(); ++r) {
+          EXPECT_EQ(difference(got[r], want[r], tolerance_of(op(), got[r].dtype(), c.in)), "") << "result " << r;
+        }
+      } catch (const Error& e) {
+        ADD_FAILURE() << e.what();
+      }
+    }
+  }
+}
+
+TEST_P(Eager, SameBitsInEveryLayout) {
+  DType t = dtypes_of(op())[dtypes_of(op()).size() > 1 ? 1 : 0];  // f32 where there is a choice
+  for (const Sample& s : samples_of(op())) {
+    if (!s.bad.empty() || s.in.empty()) continue;
+    if (op().name() == "as_strided" || op().name() == "view") continue;  // they speak of strides
+    TestCall plain = make_call(op(), s, t);
+    SCOPED_TRACE(plain.str());
+    try {
+      Values want = dispatch(plain.call());
+      for (Layout l : kLayouts) {
+        TestCall c = plain;
+        for (Tensor& x : c.in) x = laid_out(x, l);
+        Values got = dispatch(c.call());
+        for (size_t r = 0; r < got.size(); ++r) EXPECT_TRUE(same_bits(got[r], want[r])) << layout_name(l) << ", result " << r;
+      }
+      // Expanded operands hold other values, so they are compared with copies of themselves.
+      TestCall expanded = plain, dense = plain;
+      for (size_t k = 0; k < plain.in.size(); ++k) {
+        expanded.in[k] = laid_out(plain.in[k], Layout::Expanded);
+        dense.in[k] = copied(expanded.in[k]);
+      }
+      Values got = dispatch(expanded.call()), same = dispatch(dense.call());
+      for (size_t r = 0; r < got.size(); ++r) EXPECT_TRUE(same_bits(got[r], same[r])) << "expanded, result " << r;
+    } catch (const Error& e) {
+      ADD_FAILURE() << e.what();
+    }
+  }
+}
+
+TEST_P(Eager, OutAndInPlaceForms) {
+  DType t = dtypes_of(op())[dtypes_of(op()).size() > 1 ? 1 : 0];
+  if (op().schema.visible_results() != 1 || op().schema.results.size() != 1 || op().schema.results[0].list) return;
+  for (const Sample& s : samples_of(op())) {
+    if (!s.bad.empty()) continue;
+    TestCall c = make_call(op(), s, t);
+    SCOPED_TRACE(c.str());
+    try {
+      Tensor want = dispatch1(c.call());
+      if (!op().schema.is_private && op().tier != Tier::View) {
+        Tensor out = empty(want.shape(), {.dtype = want.dtype()});
+        dispatch_out(c.call(), std::span<const Tensor>(&out, 1));
+        EXPECT_TRUE(same_bits(out, want)) << "out=";
+      }
+      bool fits = op().schema.inplace && c.in[0].shape() == want.shape() && can_cast(want.dtype(), c.in[0].dtype());
+      if (!fits) continue;
+      c.in[0] = copied(c.in[0]);
+      dispatch_inplace(c.call(), c.in[0]);
+      EXPECT_TRUE(same_bits(c.in[0], converted(want, c.in[0].dtype()))) << "in place";
+    } catch (const Error& e) {
+      ADD_FAILURE() << e.what();
+    }
+  }
+}
+
+TEST_P(Eager, SameBitsForAnyThreads) {
+  // Larger shapes, so that there is something to share out.
+  DType t = dtypes_of(op())[dtypes_of(op()).size() > 1 ? 1 : 0];
+  std::vector<Sample> large;
+  for (Sample s : samples_of(op())) {
+    if (!s.bad.empty() || s.in.empty()) continue;
+    if (op().tier == Tier::Pointwise) {
+      for (SampleTensor& x : s.in) x.shape = {37, 1013};
+    }
+    large.push_back(s);
+    if (op().tier == Tier::Pointwise) break;
+  }
+  int before = get_num_threads();
+  for (const Sample& s : large) {
+    TestCall c = make_call(op(), s, t);
+    SCOPED_TRACE(c.str());
+    try {
+      set_num_threads(1);
+      Values want = dispatch(c.call());
+      for (int threads : {2, 3, 4}) {
+        set_num_threads(threads);
+        Values got = dispatch(c.call());
+        for (size_t r = 0; r < got.size(); ++r) EXPECT_TRUE(same_bits(got[r], want[r])) << threads << " threads, result " << r;
+      }
+    } catch (const Error& e) {
+      ADD_FAILURE() << e.what();
+    }
+  }
+  set_num_threads(before);
+}
+
+INSTANTIATE_TEST_SUITE_P(Ops, Eager, ::testing::Range(0, static_cast<int>(all_ops().size())), [](const auto& p) {
+  const OpDef& op = op_by_id(p.param);
+  return op.name() + (op.schema.overload.empty() ? "" : "_" + op.schema.overload);
+});
+
+}  // namespace
+}  // namespace thixo::conformance
