@@ -2,6 +2,8 @@
 #include "transform/start.h"
 
 #include "backend/cpu/entries.h"
+#include "backend/cpu/index.h"
+#include "backend/cpu/update.h"
 #include "ir/dispatch.h"
 #include "runtime/eager.h"
 
@@ -11,6 +13,8 @@ DispatchTable start() {
   add_copy_entries();
   add_move_entries();
   cpu::add_cpu_entries();
+  cpu::add_index_entries();
+  cpu::add_update_entries();
   DispatchTable t;
   t.eager = eager;
   t.eager_into = eager_into;

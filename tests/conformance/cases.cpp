@@ -30,8 +30,7 @@ std::string attr_text(const Attr& a) {
 }
 
 /// Every index of a shape, in row-major order.
-template <class F>
-void for_each(const Shape& shape, F f) {
+template <class F> void for_each(const Shape& shape, F f) {
   SmallVec<int64_t, kMaxRank> at(shape.size(), 0);
   if (numel_of(shape) == 0) return;
   while (true) {
@@ -62,7 +61,8 @@ DType operand_dtype(const OperandDecl& decl, const SampleTensor& s, DType t) {
   return t;
 }
 
-constexpr double kExtremes[] = {-400, -20, -1, -0.5, -1e-6, -0.0, 0.0, 1e-6, 0.5, 1, 2, 20, 400, 1e-42, -1e-42, 1e30, INFINITY, -INFINITY, NAN};
+constexpr double kExtremes[] = {-400, -20, -1,  -0.5,  -1e-6,  -0.0, 0.0,      1e-6,      0.5, 1,
+                                2,    20,  400, 1e-42, -1e-42, 1e30, INFINITY, -INFINITY, NAN};
 
 double random_value(std::mt19937_64& g, const SampleTensor& s, bool smooth) {
   double u = std::uniform_real_distribution<double>(s.low, s.high)(g);
@@ -176,7 +176,10 @@ bool close(long double got, long double want, DType t, Tolerance tolerance, doub
   if (got == want) return true;
   if (std::isinf(got) || std::isinf(want)) {
     // Beyond the largest number of t both count as infinite.
-    long double most = t == DType::F16 ? 65504.0L : t == DType::BF16 ? 3.3895e38L : t == DType::F64 || t == DType::C128 ? 1.7e308L : 3.4028e38L;
+    long double most = t == DType::F16                       ? 65504.0L
+                       : t == DType::BF16                    ? 3.3895e38L
+                       : t == DType::F64 || t == DType::C128 ? 1.7e308L
+                                                             : 3.4028e38L;
     return std::fabs(got) >= most && std::fabs(want) >= most && (got < 0) == (want < 0);
   }
   double at = std::max({std::fabs(static_cast<double>(want)), tolerance.floor, size});
@@ -222,7 +225,8 @@ std::vector<DType> dtypes_of(const OpDef& op) {
     for (int k = 0; k < kDTypeCount; ++k) {
       auto t = static_cast<DType>(k);
       // Pointwise ops promote what they cannot compute in.
-      bool promoted = op.tier == Tier::Pointwise && (o.kind == TensorKind::Float || o.kind == TensorKind::FloatC) && (is_int(t) || t == DType::Bool);
+      bool promoted = op.tier == Tier::Pointwise && (o.kind == TensorKind::Float || o.kind == TensorKind::FloatC) &&
+                      (is_int(t) || t == DType::Bool);
       if (accepts(o.kind, t) || promoted) out.push_back(t);
     }
     return out;
@@ -262,12 +266,7 @@ Tensor laid_out(const Tensor& t, Layout l) {
   }
   if (room == 0) room = 1;
   Tensor buffer = empty({room}, {.dtype = t.dtype()});
-  Tensor y(make_ref<TensorRecord>());
-  y.record()->dtype = t.dtype();
-  y.record()->shape = shape;
-  y.record()->strides = strides;
-  y.record()->offset = offset.value();
-  y.record()->storage = buffer.record()->storage;
+  Tensor y(new_record_on(buffer.record()->storage, shape, strides, offset.value(), t.dtype()));
   if (l == Layout::Expanded) {
     if (numel_of(shape) != 0) write_element(y, 0, read_element(t, 0));
     return y;
@@ -322,13 +321,15 @@ std::string difference(const Tensor& got, const Tensor& want, Tolerance toleranc
     LongComplex g = read_element(got, place(got, at)), w = read_element(want, place(want, at));
     auto size = complex ? static_cast<double>(std::abs(w)) : 0.0;
     if (!std::isfinite(size)) size = 0;
-    bool same = close(g.real(), w.real(), got.dtype(), tolerance, size) && close(g.imag(), w.imag(), got.dtype(), tolerance, size);
+    bool same = close(g.real(), w.real(), got.dtype(), tolerance, size) &&
+                close(g.imag(), w.imag(), got.dtype(), tolerance, size);
     if (same || wrong++ > 0) return;
     Shape index;
     for (int64_t i : at) index.push_back(i);
-    double apart = static_cast<double>(std::abs(g - w)) / ulp_of(std::max({static_cast<double>(std::abs(w)), tolerance.floor}), got.dtype());
-    text = "at " + shape_str(index) + ": " + number_text(g, complex) + ", not " + number_text(w, complex) + " (" + std::to_string(apart) + " ulps of " +
-           std::to_string(tolerance.ulps) + ")";
+    double apart = static_cast<double>(std::abs(g - w)) /
+                   ulp_of(std::max({static_cast<double>(std::abs(w)), tolerance.floor}), got.dtype());
+    text = "at " + shape_str(index) + ": " + number_text(g, complex) + ", not " + number_text(w, complex) + " (" +
+           std::to_string(apart) + " ulps of " + std::to_string(tolerance.ulps) + ")";
   });
   return wrong == 0 ? "" : text + ", " + std::to_string(wrong) + " of " + got.numel().str() + " wrong";
 }

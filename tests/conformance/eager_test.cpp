@@ -67,7 +67,8 @@ TEST_P(Eager, SameBitsInEveryLayout) {
         TestCall c = plain;
         for (Tensor& x : c.in) x = laid_out(x, l);
         Values got = dispatch(c.call());
-        for (size_t r = 0; r < got.size(); ++r) EXPECT_TRUE(same_bits(got[r], want[r])) << layout_name(l) << ", result " << r;
+        for (size_t r = 0; r < got.size(); ++r)
+          EXPECT_TRUE(same_bits(got[r], want[r])) << layout_name(l) << ", result " << r;
       }
       // Expanded operands hold other values, so they are compared with copies of themselves.
       TestCall expanded = plain, dense = plain;
@@ -130,7 +131,8 @@ TEST_P(Eager, SameBitsForAnyThreads) {
       for (int threads : {2, 3, 4}) {
         set_num_threads(threads);
         Values got = dispatch(c.call());
-        for (size_t r = 0; r < got.size(); ++r) EXPECT_TRUE(same_bits(got[r], want[r])) << threads << " threads, result " << r;
+        for (size_t r = 0; r < got.size(); ++r)
+          EXPECT_TRUE(same_bits(got[r], want[r])) << threads << " threads, result " << r;
       }
     } catch (const Error& e) {
       ADD_FAILURE() << e.what();

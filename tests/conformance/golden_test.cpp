@@ -18,7 +18,8 @@ class File {
  public:
   explicit File(const std::string& path) : arrays_(load_npz(path)) {
     const Tensor& text = arrays_.at("cases");
-    cases_ = testing::parse_json({reinterpret_cast<const char*>(text.data<uint8_t>()), static_cast<size_t>(text.numel().value())});
+    cases_ = testing::parse_json(
+        {reinterpret_cast<const char*>(text.data<uint8_t>()), static_cast<size_t>(text.numel().value())});
   }
   const Json::List& cases() const { return cases_.list(); }
 
@@ -30,7 +31,8 @@ class File {
     for (const Json& n : j["shape"].list()) shape.push_back(n.integer);
     Tensor x = empty(shape, {.dtype = t});
     int64_t at = j["at"].integer;
-    for (int64_t i = 0; i < x.numel().value(); ++i) reference::write_element(x, i, reference::read_element(values, at + i));
+    for (int64_t i = 0; i < x.numel().value(); ++i)
+      reference::write_element(x, i, reference::read_element(values, at + i));
     return x;
   }
 
@@ -40,7 +42,8 @@ class File {
 };
 
 double float_of(const Json& j) {
-  if (const std::string* s = std::get_if<std::string>(&j.value)) return *s == "nan" ? NAN : *s == "inf" ? INFINITY : -INFINITY;
+  if (const std::string* s = std::get_if<std::string>(&j.value))
+    return *s == "nan" ? NAN : *s == "inf" ? INFINITY : -INFINITY;
   return j.number();
 }
 
@@ -62,7 +65,8 @@ Attr attr_of(const Json& j, const AttrDecl& decl) {
     case AttrKind::Dims:
     case AttrKind::Size: return shape_of(j);
     case AttrKind::DType: return dtype_from_name(j.text());
-    case AttrKind::Rng: return RngKey{static_cast<uint64_t>(j["key"].integer), static_cast<uint64_t>(j["counter"].integer)};
+    case AttrKind::Rng:
+      return RngKey{static_cast<uint64_t>(j["key"].integer), static_cast<uint64_t>(j["counter"].integer)};
     default: return j.text();
   }
 }

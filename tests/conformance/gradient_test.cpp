@@ -20,7 +20,8 @@ struct Differentiable {
     for (size_t i = 0; i < places.size(); ++i) c.in[places[i]] = x[i];
     Values out = dispatch(c.call());
     TensorList shown;
-    size_t visible = call.op->schema.results[0].list ? out.size() : static_cast<size_t>(call.op->schema.visible_results());
+    size_t visible =
+        call.op->schema.results[0].list ? out.size() : static_cast<size_t>(call.op->schema.visible_results());
     for (size_t r = 0; r < visible; ++r) {
       if (is_differentiable(out[r].dtype())) shown.push_back(out[r]);
     }

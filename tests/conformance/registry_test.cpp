@@ -66,7 +66,8 @@ TEST_P(EveryOp, InferAgreesWithTheDefinition) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Ops, EveryOp, ::testing::Range(0, static_cast<int>(all_ops().size())), [](const auto& p) {
-  std::string name = op_by_id(p.param).name() + (op_by_id(p.param).schema.overload.empty() ? "" : "_" + op_by_id(p.param).schema.overload);
+  std::string name = op_by_id(p.param).name() +
+                     (op_by_id(p.param).schema.overload.empty() ? "" : "_" + op_by_id(p.param).schema.overload);
   return name;
 });
 

@@ -18,7 +18,8 @@ Tensor batch_of(const Tensor& x, int64_t dim) {
     Tensor e = copied(x);
     if (is_differentiable(e.dtype())) {
       for (int64_t i = 0; i < e.numel().value(); ++i) {
-        reference::write_element(e, i, reference::read_element(e, i) * std::complex<long double>(1 - 0.125L * static_cast<long double>(b)));
+        reference::write_element(
+            e, i, reference::read_element(e, i) * std::complex<long double>(1 - 0.125L * static_cast<long double>(b)));
       }
     }
     examples.push_back(e);
@@ -56,17 +57,20 @@ TEST_P(Vmap, IsALoop) {
           TestCall one = c;
           for (size_t i = 0; i < places.size(); ++i) one.in[places[i]] = x[i];
           Values out = dispatch(one.call());
-          size_t visible = op().schema.results[0].list ? out.size() : static_cast<size_t>(op().schema.visible_results());
+          size_t visible =
+              op().schema.results[0].list ? out.size() : static_cast<size_t>(op().schema.visible_results());
           return TensorList(out.begin(), out.begin() + visible);
         };
         TensorList got = func::vmap(func::Fn(run), {.in_dims = dims})(batched);
         for (int64_t b = 0; b < kBatch; ++b) {
           TensorList example;
-          for (size_t i = 0; i < batched.size(); ++i) example.push_back(dims[i] == func::kNoBatch ? batched[i] : batched[i].select(dims[i], b));
+          for (size_t i = 0; i < batched.size(); ++i)
+            example.push_back(dims[i] == func::kNoBatch ? batched[i] : batched[i].select(dims[i], b));
           TensorList want = run(example);
           ASSERT_EQ(got.size(), want.size());
           for (size_t r = 0; r < want.size(); ++r) {
-            EXPECT_EQ(difference(got[r].select(0, b), want[r], tolerance_of(op(), DType::F64, c.in)), "") << "example " << b << " result " << r;
+            EXPECT_EQ(difference(got[r].select(0, b), want[r], tolerance_of(op(), DType::F64, c.in)), "")
+                << "example " << b << " result " << r;
           }
         }
       } catch (const Error& e) {

@@ -59,7 +59,6 @@ void def_to_dtype(Op& op) {
         bool flows = is_differentiable(c.call().dtype(0)) && is_differentiable(c.call().type("dtype"));
         return Values{flows ? c.g().to(c.call().dtype(0)) : Tensor()};
       })
-      .batch(batch_leading)
       .samples([] {
         std::vector<Sample> all;
         for (int t = 0; t < kDTypeCount; ++t) {
