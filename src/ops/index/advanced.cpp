@@ -200,7 +200,7 @@ void def_index_put(Op& op) {
             {.in = {{{4}}, indices({1}, {4}), {{1}}},
              .attrs = with(false),
              .bad = "index 4 is out of range for dim 0 of size 4"},
-            {.in = {{{4}}, indices({2}, {0, 1}), {{3}}}, .attrs = with(false), .bad = "cannot broadcast"}};
+            {.in = {{{4}}, indices({2}, {0, 1}), {{3}}}, .attrs = with(false), .bad = "do not broadcast"}};
       });
 }
 

@@ -126,7 +126,7 @@ void def_masked_select(Op& op) {
         return std::vector<Sample>{{.in = {{{2, 3}}, mask}},
                                    {.in = {{{3}}, mask}},
                                    {.in = {{{}}, {.shape = {}, .dtype = DType::Bool, .values = {1}}}},
-                                   {.in = {{{4}}, mask}, .bad = "cannot broadcast"}};
+                                   {.in = {{{4}}, mask}, .bad = "do not broadcast"}};
       });
 }
 

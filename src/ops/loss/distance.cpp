@@ -19,7 +19,7 @@ std::vector<Sample> loss_samples() {
           {.in = {{{3, 4}}, {{4}}}, .attrs = with("sum")},
           {.in = {{{3}}, {{3}}}, .attrs = with("none")},
           {.in = {{{}}, {{}}}, .attrs = with("mean")},
-          {.in = {{{3}}, {{4}}}, .attrs = with("mean"), .bad = "cannot broadcast"}};
+          {.in = {{{3}}, {{4}}}, .attrs = with("mean"), .bad = "do not broadcast"}};
 }
 
 }  // namespace

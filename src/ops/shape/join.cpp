@@ -328,6 +328,7 @@ void def_flip(Op& op) {
         for (Dim d : c.call().list("dims")) dims.push_back(d);
         return Values{c.g().flip(dims)};
       })
+      .batch([](const BatchArgs& a) { return a.call.list("dims").empty() ? batch_leading(a) : batch_along(a, "dims"); })
       .samples([] {
         return std::vector<Sample>{{.in = {{{2, 3}}}, .attrs = {{"dims", Shape{0, -1}}}},
                                    {.in = {{{2, 3}}}, .attrs = {{"dims", Shape{1}}}},
