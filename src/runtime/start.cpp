@@ -3,7 +3,6 @@
 
 #include "backend/cpu/entries.h"
 #include "backend/cpu/index.h"
-#include "backend/cpu/update.h"
 #include "ir/dispatch.h"
 #include "runtime/eager.h"
 
@@ -14,7 +13,6 @@ DispatchTable start() {
   add_move_entries();
   cpu::add_cpu_entries();
   cpu::add_index_entries();
-  cpu::add_update_entries();
   DispatchTable t;
   t.eager = eager;
   t.eager_into = eager_into;
