@@ -1,3 +1,0 @@
-// Moved to the public headers.
-#pragma once
-#include "thixo/attr.h"
