@@ -5,7 +5,9 @@ namespace {
 
 Kernel tile_kernel(DType t, TileShape shape, bool add, bool fused) {
   Kernel k;
-  k.buffers = {{"a", t, BufferKind::In, {}}, {"b", t, BufferKind::In, {}}, {"c", t, add ? BufferKind::InOut : BufferKind::Out, {}}};
+  k.buffers = {{"a", t, BufferKind::In, {}},
+               {"b", t, BufferKind::In, {}},
+               {"c", t, add ? BufferKind::InOut : BufferKind::Out, {}}};
   k.sizes = {Dim::named("k"), Dim::named("ldc")};
   KernelIds ids;
   const int lane = ids.fresh(), step = ids.fresh(), tile = ids.fresh();

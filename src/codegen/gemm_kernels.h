@@ -4,8 +4,8 @@
 //
 // Parallel axis p: panels of mr rows. Buffers: a, panels [p][k][mr]; b, one panel [k][nr]; c. ints: k, ldc.
 // set stores the products' sums, add adds them to c. Every sum is one chain of fma over k (det: of multiply and
-// add, the same on every target), so the bits do not depend on the tile's shape: an instruction set takes the shape that
-// fills its registers.
+// add, the same on every target), so the bits do not depend on the tile's shape: an instruction set takes the shape
+// that fills its registers.
 #pragma once
 
 #include "codegen/pack_builder.h"

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "codegen/cast_kernels.h"
+#include "codegen/reduce_kernels.h"
 #include "core/dim_hook.h"
 #include "thixo/error.h"
 
@@ -167,6 +168,12 @@ uint32_t mergeable_axes(Expr value, int rank) {
   return value->op == ExprOp::Axis && value->i < rank ? 0 : ok;
 }
 
+// Everything that a result element depends on, for finding the axes in it: what is reduced, and what is done then.
+Expr whole_value(const NestForm& f) {
+  if (!f.finish) return f.value;
+  return f.finish(f.value);
+}
+
 bool uses_axis(Expr value) {
   bool used = false;
   visit(value, [&](Expr e) { used |= e->op == ExprOp::Axis; });
@@ -204,7 +211,7 @@ std::optional<NestForm> nest_form(const Call& call, std::span<const Spec> result
   f.combine = e->combine;
   f.finish = e->finish;
   f.uniform = !uses_axis(f.value);
-  if (!f.combine) f.mergeable = mergeable_axes(f.value, f.rank);
+  if (!f.combine || !reduce_form(f)) f.mergeable = mergeable_axes(whole_value(f), f.rank);
   return f;
 }
 

@@ -54,7 +54,8 @@ struct NestKernel {
   std::vector<NestSize> sizes;   ///< per integer argument
   int axes = 1;                  ///< after merging; the last one is the inner loop, the others the parallel axis
 };
-/// The kernel of a form without reduction for a row-major result. `merged`: a subset of form.mergeable. `contiguous`:
+/// Where a reduction is no reduce_form (windows: reduce_kernels.h), its axes are loops for each element.
+/// The kernel of a form for a row-major result. `merged`: a subset of form.mergeable. `contiguous`:
 /// operands that the innermost axis indexes have stride 1 there.
 NestKernel nest_kernel(const NestForm& form, uint32_t merged, bool contiguous);
 

@@ -1,4 +1,4 @@
-// The kernel of a nest without reduction: its axes merged, operands flat with strides as arguments.
+// The kernel of a nest that gives each element by itself: its axes merged, operands flat with strides as arguments.
 #include <algorithm>
 
 #include "codegen/cast_kernels.h"
@@ -26,23 +26,38 @@ class NestBuilder {
     k.vector_par = out_.axes == 1;
     for (size_t i = 0; i < form_.in.size(); ++i) add_buffer(static_cast<int>(i));
     k.buffers.push_back({"out", form_.out, BufferKind::Out, {}});
-    const Expr value = lower(form_.value);
-    const Stmt store =
-        make_store(static_cast<int>(out_.operands.size()), place(), convert(value, loaded_type(form_.out)));
+    Block body;
+    Expr value = lower(form_.value);
+    if (form_.combine) value = reduced(value, body);
+    body.push_back(make_store(static_cast<int>(out_.operands.size()), place(), convert(value, loaded_type(form_.out))));
     if (out_.axes == 1) {
-      k.body = {store};
+      k.body = std::move(body);
     } else {
-      k.body = {make_loop(inner_, extent(inner_), LoopKind::Vector, {}, {store})};
+      k.body = {make_loop(inner_, extent(inner_), LoopKind::Vector, {}, std::move(body))};
     }
     return std::move(out_);
   }
 
  private:
-  static constexpr int kOuter = 100;
+  static constexpr int kOuter = 100, kReduce = 200, kAcc = 300;
+
+  /// Puts the loops over the reduced axes into the body; their result, finished.
+  Expr reduced(Expr value, Block& body) {
+    const DType t = value.dtype();
+    Stmt loops = make_update(kAcc, value);
+    for (size_t i = form_.reduce.size(); i-- > 0;) {
+      std::vector<AccDecl> accs;
+      if (i == 0) accs.push_back({kAcc, t, *form_.combine, {}});
+      loops = make_loop(kReduce + form_.reduce[i].axis, lower(size(form_.reduce[i].extent)), LoopKind::Serial,
+                        std::move(accs), {std::move(loops)});
+    }
+    body.push_back(std::move(loops));
+    return form_.finish ? lower(form_.finish(acc(kAcc, t))) : acc(kAcc, t);
+  }
 
   void add_buffer(int operand) {
-    const bool read = std::any_of(form_.reads.begin(), form_.reads.end(),
-                                  [&](const NestRead& r) { return r.operand == operand; });
+    const bool read =
+        std::any_of(form_.reads.begin(), form_.reads.end(), [&](const NestRead& r) { return r.operand == operand; });
     if (!read) return;
     out_.operands.push_back(operand);
     out_.kernel.buffers.push_back(
@@ -81,6 +96,7 @@ class NestBuilder {
 
   Expr lower(Expr e) {
     return substitute(e, [&](Expr n) -> Expr {
+      if (n->op == ExprOp::Axis && n->i >= form_.rank && n->i != kPlace) return axis(kReduce + n->i);
       if (n->op == ExprOp::Axis) return n->i == kPlace ? place() : group_index(group_of_[static_cast<size_t>(n->i)]);
       if (n->op == ExprOp::Size && n->dim.is_symbolic()) return argument({NestSize::Value, 0, 0, n->dim});
       return n->op == ExprOp::At ? lower_read(n) : Expr();

@@ -15,16 +15,14 @@ void add(PackSink& sink, Kernel k) {
   sink.add(key, std::move(k));
 }
 
-void add_reduction(PackSink& sink, const OpDef& op, const NestForm& nest, DType out) {
-  const std::optional<ReduceForm> f = reduce_form(nest);
-  if (!f) throw InternalError("pack: eager cannot run the reduction of " + op.name());
-  for (const ReduceForm& form : {*f, combine_form(f->combine, f->acc())}) {
+void add_reduction(PackSink& sink, const NestForm& nest, const ReduceForm& f, DType out) {
+  for (const ReduceForm& form : {f, combine_form(f.combine, f.acc())}) {
     for (bool contiguous : {true, false}) {
       add(sink, reduce_rows_kernel(form, contiguous));
       add(sink, reduce_columns_kernel(form, contiguous));
     }
   }
-  if (nest.finish || f->acc() != out) add(sink, finish_kernel(nest, f->acc(), out).kernel);
+  if (nest.finish || f.acc() != out) add(sink, finish_kernel(nest, f->acc(), out).kernel);
 }
 
 void add_call(PackSink& sink, const Call& call, std::span<const Spec> results) {
@@ -35,8 +33,8 @@ void add_call(PackSink& sink, const Call& call, std::span<const Spec> results) {
     return;  // operands that broadcast against each other have no form for all sizes: callers expand them
   }
   if (!form) return;
-  if (form->combine) {
-    add_reduction(sink, *call.op, *form, results[0].dtype);
+  if (const std::optional<ReduceForm> f = reduce_form(*form)) {
+    add_reduction(sink, *form, *f, results[0].dtype);
   } else {
     add(sink, nest_kernel(*form, form->mergeable, true).kernel);
   }

@@ -74,7 +74,7 @@ std::unique_ptr<NestPlan> make_plan(const Call& call, const Spec& result) {
   if (!form) return nullptr;
   auto plan = std::make_unique<NestPlan>();
   plan->form = std::move(*form);
-  if (plan->form.combine) {
+  if (codegen::reduce_form(plan->form)) {
     plan->reduce = make_reduce_plan(plan->form, result.dtype);
   } else {
     plan->shape = codegen::nest_kernel(plan->form, plan->form.mergeable, true);

@@ -80,7 +80,8 @@ Tensor layout(const Shape& shape, DType t) {
 TEST(Matmul, AllDtypesShapesAndLayouts) {
   for (bool deterministic : {false, true}) {
     Deterministic mode(deterministic);
-    for (DType t : {DType::F32, DType::F64, DType::BF16, DType::F16, DType::I64, DType::I32, DType::I16, DType::I8, DType::U8}) {
+    for (DType t :
+         {DType::F32, DType::F64, DType::BF16, DType::F16, DType::I64, DType::I32, DType::I16, DType::I8, DType::U8}) {
       for (int round = 0; round < 12; ++round) {
         const bool narrow = item_size(t) < 4;
         const int64_t m = pick(1, 70), n = pick(1, 70), k = narrow ? pick(1, 12) : pick(0, round % 4 == 0 ? 600 : 60);
@@ -93,15 +94,19 @@ TEST(Matmul, AllDtypesShapesAndLayouts) {
 }
 
 TEST(Matmul, Complex) {
-  Tensor re = whole_numbers({9, 20}), im = whole_numbers({9, 20}), re2 = whole_numbers({20, 7}), im2 = whole_numbers({20, 7});
-  auto complex = [](const Tensor& r, const Tensor& i) { return r.to(DType::C64) + i.to(DType::C64) * Scalar(std::complex<double>(0, 1)); };
+  Tensor re = whole_numbers({9, 20}), im = whole_numbers({9, 20}), re2 = whole_numbers({20, 7}),
+         im2 = whole_numbers({20, 7});
+  auto complex = [](const Tensor& r, const Tensor& i) {
+    return r.to(DType::C64) + i.to(DType::C64) * Scalar(std::complex<double>(0, 1));
+  };
   Tensor out = matmul(complex(re, im), complex(re2, im2));
   Tensor want = complex(matmul(re, re2) - matmul(im, im2), matmul(re, im2) + matmul(im, re2));
   expect_same_bits(out, want, "complex");
 }
 
 TEST(Matmul, Ranks) {
-  Tensor v = whole_numbers({4}), w = whole_numbers({4}), a = whole_numbers({3, 4}), b = whole_numbers({4, 5}), c = whole_numbers({2, 4, 5}), d = whole_numbers({6, 1, 3, 4});
+  Tensor v = whole_numbers({4}), w = whole_numbers({4}), a = whole_numbers({3, 4}), b = whole_numbers({4, 5}),
+         c = whole_numbers({2, 4, 5}), d = whole_numbers({6, 1, 3, 4});
   EXPECT_EQ(matmul(v, w).shape(), Shape());
   EXPECT_EQ(doubles(matmul(v, w))[0], doubles((v * w).sum())[0]);
   expect_same_bits(matmul(a, v), matmul(a, v.unsqueeze(1)).squeeze(1), "matrix and vector");
@@ -109,7 +114,8 @@ TEST(Matmul, Ranks) {
   Tensor out = matmul(d, c);
   EXPECT_EQ(out.shape(), (Shape{6, 2, 3, 5}));
   for (int64_t i = 0; i < 6; ++i) {
-    for (int64_t j = 0; j < 2; ++j) expect_same_bits(out.select(0, i).select(0, j), matmul(d.select(0, i).select(0, 0), c.select(0, j)), "batch");
+    for (int64_t j = 0; j < 2; ++j)
+      expect_same_bits(out.select(0, i).select(0, j), matmul(d.select(0, i).select(0, 0), c.select(0, j)), "batch");
   }
   Tensor folded = matmul(whole_numbers({2, 3, 4}).transpose(0, 1), b);
   EXPECT_EQ(folded.shape(), (Shape{3, 2, 5}));
@@ -144,13 +150,15 @@ TEST(Matmul, SameBitsForAnyThreads) {
     Deterministic mode(deterministic);
     for (int round = 0; round < 25; ++round) {
       const int64_t m = pick(1, 300), n = pick(1, 300), k = pick(1, round % 5 == 0 ? 3000 : 400);
-      Tensor a = pick(0, 1) == 0 ? reals({m, k}) : reals({k, m}).transpose(0, 1), b = pick(0, 1) == 0 ? reals({k, n}) : reals({n, k}).transpose(0, 1);
+      Tensor a = pick(0, 1) == 0 ? reals({m, k}) : reals({k, m}).transpose(0, 1),
+             b = pick(0, 1) == 0 ? reals({k, n}) : reals({n, k}).transpose(0, 1);
       Tensor c = reals({4, 30, 50}), d = reals({4, 50, 20}), bias = reals({m});
       set_num_threads(1);
       Tensor want = matmul(a, b), batch = matmul(c, d), affine = linear(b.transpose(0, 1), a, bias);
       for (int threads : {2, 3, 4}) {
         set_num_threads(threads);
-        const std::string what = std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k) + " on " + std::to_string(threads);
+        const std::string what =
+            std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k) + " on " + std::to_string(threads);
         expect_same_bits(matmul(a, b), want, what);
         expect_same_bits(matmul(c, d), batch, what);
         expect_same_bits(linear(b.transpose(0, 1), a, bias), affine, what);
@@ -172,8 +180,9 @@ struct ConvCase {
   IntList stride, pad, dilation;
   int64_t groups;
   std::string str() const {
-    return shape_str(x) + " " + shape_str(w) + " stride " + std::to_string(stride[0]) + " " + std::to_string(stride[1]) + " pad " + std::to_string(pad[0]) + " " +
-           std::to_string(pad[1]) + " dilation " + std::to_string(dilation[0]) + " " + std::to_string(dilation[1]) + " groups " + std::to_string(groups);
+    return shape_str(x) + " " + shape_str(w) + " stride " + std::to_string(stride[0]) + " " +
+           std::to_string(stride[1]) + " pad " + std::to_string(pad[0]) + " " + std::to_string(pad[1]) + " dilation " +
+           std::to_string(dilation[0]) + " " + std::to_string(dilation[1]) + " groups " + std::to_string(groups);
   }
 };
 ConvCase random_conv(int64_t most_channels) {
@@ -191,8 +200,7 @@ ConvCase random_conv(int64_t most_channels) {
 }
 
 /// Every product of a convolution: visit(result, input, weight) with flat indices.
-template <class F>
-void each_product(const ConvCase& c, const Shape& y, F visit) {
+template <class F> void each_product(const ConvCase& c, const Shape& y, F visit) {
   const int64_t per_c = c.w[1], per_o = c.w[0] / c.groups;
   for (int64_t n = 0; n < c.x[0]; ++n) {
     for (int64_t o = 0; o < c.w[0]; ++o) {
@@ -201,10 +209,12 @@ void each_product(const ConvCase& c, const Shape& y, F visit) {
           for (int64_t i = 0; i < per_c; ++i) {
             for (int64_t a = 0; a < c.w[2]; ++a) {
               for (int64_t b = 0; b < c.w[3]; ++b) {
-                const int64_t iy = p * c.stride[0] - c.pad[0] + a * c.dilation[0], ix = q * c.stride[1] - c.pad[1] + b * c.dilation[1];
+                const int64_t iy = p * c.stride[0] - c.pad[0] + a * c.dilation[0],
+                              ix = q * c.stride[1] - c.pad[1] + b * c.dilation[1];
                 if (iy < 0 || ix < 0 || iy >= c.x[2] || ix >= c.x[3]) continue;
                 const int64_t ch = o / per_o * per_c + i;
-                visit(static_cast<size_t>(((n * c.w[0] + o) * y[2] + p) * y[3] + q), static_cast<size_t>(((n * c.x[1] + ch) * c.x[2] + iy) * c.x[3] + ix),
+                visit(static_cast<size_t>(((n * c.w[0] + o) * y[2] + p) * y[3] + q),
+                      static_cast<size_t>(((n * c.x[1] + ch) * c.x[2] + iy) * c.x[3] + ix),
                       static_cast<size_t>(((o * per_c + i) * c.w[2] + a) * c.w[3] + b));
               }
             }
@@ -236,7 +246,8 @@ TEST(Conv2d, ForwardAndGradientsAgainstLoops) {
     });
     EXPECT_EQ(doubles(y), want) << c.str();
     EXPECT_EQ(doubles(conv2d_input_grad(g, w, c.x, c.stride, c.pad, c.dilation, c.groups)), dx) << c.str();
-    EXPECT_EQ(doubles(conv2d_weight_grad(g, x, IntList{c.w[2], c.w[3]}, c.stride, c.pad, c.dilation, c.groups)), dw) << c.str();
+    EXPECT_EQ(doubles(conv2d_weight_grad(g, x, IntList{c.w[2], c.w[3]}, c.stride, c.pad, c.dilation, c.groups)), dw)
+        << c.str();
   }
 }
 
@@ -244,7 +255,8 @@ TEST(Conv2d, SixteenBitsAndNoBatch) {
   Tensor x = whole_numbers({3, 8, 9}), w = whole_numbers({4, 3, 3, 3});
   Tensor y = conv2d(x, w, Tensor(), 1, 1);
   expect_same_bits(y, conv2d(x.unsqueeze(0), w, Tensor(), 1, 1).squeeze(0), "no batch");
-  for (DType t : {DType::F16, DType::BF16}) expect_same_bits(conv2d(x.to(t), w.to(t), Tensor(), 1, 1), y.to(t), "16 bits");
+  for (DType t : {DType::F16, DType::BF16})
+    expect_same_bits(conv2d(x.to(t), w.to(t), Tensor(), 1, 1), y.to(t), "16 bits");
 }
 
 TEST(Conv2d, SameBitsForAnyThreads) {
@@ -266,7 +278,8 @@ TEST(Conv2d, SameBitsForAnyThreads) {
         want = got;
         continue;
       }
-      for (size_t i = 0; i < 3; ++i) expect_same_bits(got[i], want[i], c.str() + " result " + std::to_string(i) + " on " + std::to_string(threads));
+      for (size_t i = 0; i < 3; ++i)
+        expect_same_bits(got[i], want[i], c.str() + " result " + std::to_string(i) + " on " + std::to_string(threads));
     }
   }
 }

@@ -40,7 +40,8 @@ void add_in_tree(DType type, void* arrays, int64_t count, int64_t n) {
     auto add = [&](auto* data) {
       for (int64_t step = 1; step < count; step *= 2) {
         for (int64_t i = 0; i + step < count; i += 2 * step) {
-          for (int64_t e = begin * piece; e < std::min(n, end * piece); ++e) data[i * n + e] += data[(i + step) * n + e];
+          for (int64_t e = begin * piece; e < std::min(n, end * piece); ++e)
+            data[i * n + e] += data[(i + step) * n + e];
         }
       }
     };
@@ -63,7 +64,8 @@ void run_conv2d(const Call& call, const Tensor& out) {
   if (library_takes(v) && plain_bias) {
     library_forward(v, x.data(), w.data(), bias == nullptr ? nullptr : bias->data(), y.data());
   } else {
-    patches_forward(v, x.data(), w.data(), bias == nullptr ? nullptr : bias->data(), bias == nullptr ? 0 : bias->strides[0].value(), y.data());
+    patches_forward(v, x.data(), w.data(), bias == nullptr ? nullptr : bias->data(),
+                    bias == nullptr ? 0 : bias->strides[0].value(), y.data());
   }
 }
 
@@ -101,7 +103,11 @@ void run_conv2d_weight_grad(const Call& call, const Tensor& out) {
 }  // namespace
 
 void conv2d_kernel(const Call& call, std::span<const Tensor> out) { without_alias(call, out[0], run_conv2d); }
-void conv2d_input_grad_kernel(const Call& call, std::span<const Tensor> out) { without_alias(call, out[0], run_conv2d_input_grad); }
-void conv2d_weight_grad_kernel(const Call& call, std::span<const Tensor> out) { without_alias(call, out[0], run_conv2d_weight_grad); }
+void conv2d_input_grad_kernel(const Call& call, std::span<const Tensor> out) {
+  without_alias(call, out[0], run_conv2d_input_grad);
+}
+void conv2d_weight_grad_kernel(const Call& call, std::span<const Tensor> out) {
+  without_alias(call, out[0], run_conv2d_weight_grad);
+}
 
 }  // namespace thixo::cpu

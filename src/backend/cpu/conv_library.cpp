@@ -22,7 +22,9 @@ struct Cut {
   int64_t length(int64_t i) const { return std::min(size, n - i * size); }
 };
 
-Cut cut_images(const Conv& v) { return Cut(v.n, std::clamp<int64_t>(ceil_div(kChunkWork, std::max<int64_t>(1, v.image_work())), 1, v.n)); }
+Cut cut_images(const Conv& v) {
+  return Cut(v.n, std::clamp<int64_t>(ceil_div(kChunkWork, std::max<int64_t>(1, v.image_work())), 1, v.n));
+}
 
 /// Pieces of `channels`, a multiple of a vector each, when the images alone do not make enough tiles.
 Cut cut_channels(const Conv& v, int64_t channels, const Cut& images) {
@@ -62,7 +64,9 @@ class Parts {
         if (find(length, p) != nullptr) continue;
         Part part{ConvPlan::of(make(length, channels.length(p))), nullptr, length, p};
         part.weight = std::make_unique<Array<char>>(static_cast<int64_t>(part.plan->weight_bytes()));
-        part.plan->pack_weight(static_cast<const char*>(w) + static_cast<size_t>(channels.begin(p) * channel_stride) * item, part.weight->get());
+        part.plan->pack_weight(
+            static_cast<const char*>(w) + static_cast<size_t>(channels.begin(p) * channel_stride) * item,
+            part.weight->get());
         scratch_ = std::max(scratch_, part.plan->scratch_bytes());
         parts_.push_back(std::move(part));
       }
@@ -90,8 +94,9 @@ bool library_takes(const Conv& v) {
   auto plain = [](const int64_t* s, int64_t c, int64_t h, int64_t w) {
     return (c == 1 || s[1] > 0) && (h == 1 || s[2] > 0) && (w == 1 || s[3] > 0) && (s[3] == 1 || s[1] == 1 || w == 1);
   };
-  return v.n > 0 && v.c > 0 && v.o > 0 && v.kh > 0 && v.kw > 0 && (v.n == 1 || (v.x_strides[0] > 0 && v.y_strides[0] > 0)) &&
-         plain(v.x_strides, v.c, v.h, v.w) && plain(v.y_strides, v.o, v.oh, v.ow);
+  return v.n > 0 && v.c > 0 && v.o > 0 && v.kh > 0 && v.kw > 0 &&
+         (v.n == 1 || (v.x_strides[0] > 0 && v.y_strides[0] > 0)) && plain(v.x_strides, v.c, v.h, v.w) &&
+         plain(v.y_strides, v.o, v.oh, v.ow);
 }
 
 void library_forward(const Conv& v, const void* x, const void* w, const void* bias, void* y) {
@@ -110,7 +115,8 @@ void library_forward(const Conv& v, const void* x, const void* w, const void* bi
       const Part& part = *parts.find(images.length(image), piece);
       part.plan->run(static_cast<const char*>(x) + images.begin(image) * v.x_strides[0] * item, part.weight->get(),
                      bias == nullptr ? nullptr : static_cast<const char*>(bias) + o * item,
-                     static_cast<char*>(y) + (images.begin(image) * v.y_strides[0] + o * v.y_strides[1]) * item, scratch.data());
+                     static_cast<char*>(y) + (images.begin(image) * v.y_strides[0] + o * v.y_strides[1]) * item,
+                     scratch.data());
     }
   });
 }
@@ -129,8 +135,11 @@ void library_input_grad(const Conv& v, const void* g, const void* w, void* dx) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t image = i / channels.count, piece = i % channels.count;
       const Part& part = *parts.find(images.length(image), piece);
-      part.plan->run(static_cast<const char*>(g) + images.begin(image) * v.y_strides[0] * item, part.weight->get(), nullptr,
-                     static_cast<char*>(dx) + (images.begin(image) * v.x_strides[0] + channels.begin(piece) * v.x_strides[1]) * item, scratch.data());
+      part.plan->run(static_cast<const char*>(g) + images.begin(image) * v.y_strides[0] * item, part.weight->get(),
+                     nullptr,
+                     static_cast<char*>(dx) +
+                         (images.begin(image) * v.x_strides[0] + channels.begin(piece) * v.x_strides[1]) * item,
+                     scratch.data());
     }
   });
 }
@@ -158,7 +167,8 @@ void library_weight_grad(const Conv& v, const void* g, const void* x, void* dw) 
       const std::shared_ptr<const ConvPlan> p = plan(images.length(image), channels.length(piece));
       const Scratch scratch(p->scratch_bytes()), packed(p->weight_bytes());
       p->run_weight(static_cast<const char*>(x) + images.begin(image) * v.x_strides[0] * item,
-                    static_cast<const char*>(g) + (images.begin(image) * v.y_strides[0] + o * v.y_strides[1]) * item, packed.data(), scratch.data());
+                    static_cast<const char*>(g) + (images.begin(image) * v.y_strides[0] + o * v.y_strides[1]) * item,
+                    packed.data(), scratch.data());
       p->unpack_weight(packed.data(), to + image * elements + o * v.taps());
     }
   });

@@ -1,83 +1,17 @@
-// Convolutions as products of matrices that are never written out ("implicit gemm"): images are copied once into
-// planes with a border of zeros, in which every tap of every patch is a fixed step from the patch's place. So element
-// (tap, pixel) of the patch matrix is plane[taps[tap] + pixels[pixel]], and packing reads it there.
-//
-// Columns of a plane stand sorted by their remainder modulo the stride: neighbouring pixels are then neighbours in
-// memory for each tap, also with strides.
+// Convolutions by the pack's register tiles: weights times patches (planes.h), forward and back to the input.
 #include <algorithm>
-#include <cstring>
 
-#include "backend/cpu/conv.h"
 #include "backend/cpu/gemm.h"
-#include "backend/cpu/scratch.h"
-#include "base/half.h"
-#include "base/parallel.h"
+#include "backend/cpu/planes.h"
 
 namespace thixo::cpu {
 namespace {
-
-constexpr int64_t kPlaneBytes = int64_t{16} << 20;  // of padded images at a time
-constexpr int64_t kSlack = 64;                      // elements that may be read past the last plane
-
-/// Images with a border, one after the other: [image][channel][row][remainder][column / stride].
-class Planes {
- public:
-  /// Image row r stands at plane row r + top, likewise columns; rows x columns of them in all.
-  Planes(DType dtype, int64_t channels, int64_t rows, int64_t columns, int64_t top, int64_t left, int64_t column_stride)
-      : dtype_(dtype), type_(gemm_type(dtype)), channels_(channels), rows_(rows), top_(top), left_(left), step_(column_stride), width_(ceil_div(columns, column_stride)) {}
-
-  int64_t row_size() const { return step_ * width_; }
-  int64_t plane_size() const { return rows_ * row_size(); }
-  int64_t image_size() const { return channels_ * plane_size(); }
-  int64_t column(int64_t x) const { return x % step_ * width_ + x / step_; }
-  int64_t images_at_a_time(int64_t n) const {
-    return std::clamp<int64_t>(kPlaneBytes / std::max<int64_t>(1, image_size() * static_cast<int64_t>(item_size(type_))), 1, std::max<int64_t>(1, n));
-  }
-  void allocate(int64_t images) { memory_ = std::make_unique<Array<char>>((images * image_size() + kSlack) * static_cast<int64_t>(item_size(type_))); }
-  const char* image(int64_t i) const { return memory_->get() + i * image_size() * static_cast<int64_t>(item_size(type_)); }
-
-  /// Copies image `images[k]` of h x w pixels to place k.
-  void fill(const void* data, const int64_t* strides, const int64_t* images, int64_t count, int64_t h, int64_t w) {
-    parallel_for(count * channels_, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        const int64_t at = images[i / channels_] * strides[0] + i % channels_ * strides[1];
-        switch (dtype_) {
-          case DType::F64: fill_plane<double>(static_cast<const double*>(data) + at, strides, h, w, i, [](double v) { return v; }); break;
-          case DType::F32: fill_plane<float>(static_cast<const float*>(data) + at, strides, h, w, i, [](float v) { return v; }); break;
-          case DType::F16: fill_plane<float>(static_cast<const uint16_t*>(data) + at, strides, h, w, i, f16_to_f32); break;
-          default: fill_plane<float>(static_cast<const uint16_t*>(data) + at, strides, h, w, i, bf16_to_f32);
-        }
-      }
-    });
-  }
-
- private:
-  template <class D, class S, class F>
-  void fill_plane(const S* from, const int64_t* strides, int64_t h, int64_t w, int64_t plane, F convert) {
-    D* to = reinterpret_cast<D*>(memory_->get()) + plane * plane_size();
-    std::fill_n(to, plane_size(), D(0));
-    for (int64_t y = 0; y < std::min(h, rows_ - top_); ++y) {
-      const S* row = from + y * strides[2];
-      D* out = to + (y + top_) * row_size();
-      const int64_t fits = std::min(w, row_size() - left_);
-      if (step_ == 1) {
-        for (int64_t x = 0; x < fits; ++x) out[x + left_] = convert(row[x * strides[3]]);
-      } else {
-        for (int64_t x = 0; x < fits; ++x) out[column(x + left_)] = convert(row[x * strides[3]]);
-      }
-    }
-  }
-
-  DType dtype_, type_;
-  int64_t channels_, rows_, top_, left_, step_, width_;
-  std::unique_ptr<Array<char>> memory_;
-};
 
 /// weights [rows, taps] x patches [taps, pixels] for every image and group; the result is scattered to its places.
 class PatchProduct {
  public:
   std::vector<int64_t> taps, pixels, out;  // places in a plane of the group's channels; places of results in a channel
-  std::vector<int64_t> weight_taps;        // where the weight of a tap lies, from the start of its row
+  std::vector<int64_t> weight_taps;  // where the weight of a tap lies, from the start of its row
 
   void pack(DType dtype, const void* weight, int64_t groups, int64_t rows, int64_t group_stride, int64_t row_stride) {
     dtype_ = dtype;
@@ -97,8 +31,10 @@ class PatchProduct {
     parallel_for(groups * blocks, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const int64_t group = i / blocks, k = i % blocks * block_, depth = std::min(block_, depth_ - k);
-        const char* from = static_cast<const char*>(weight) + group * group_stride * static_cast<int64_t>(item_size(dtype));
-        pack_panels({from, dtype, row_at.data(), rows, weight_taps.data() + k, depth, tile_->mr}, weight_block(group, k));
+        const char* from =
+            static_cast<const char*>(weight) + group * group_stride * static_cast<int64_t>(item_size(dtype));
+        pack_panels({from, dtype, row_at.data(), rows, weight_taps.data() + k, depth, tile_->mr},
+                    weight_block(group, k));
       }
     });
     // Tiles of a size that is worth a task; halved until there are enough of them.
@@ -106,18 +42,24 @@ class PatchProduct {
     tile_rows_ = std::min<int64_t>(round_up(rows, tile_->mr), round_up(512, tile_->mr));
   }
 
-  int64_t tiles() const { return ceil_div(static_cast<int64_t>(pixels.size()), columns_) * ceil_div(rows_, tile_rows_); }
+  int64_t tiles() const {
+    return ceil_div(static_cast<int64_t>(pixels.size()), columns_) * ceil_div(rows_, tile_rows_);
+  }
   void cut_for(int64_t images_and_groups) {
-    while (tiles() * images_and_groups < 16 && tile_rows_ > 4 * tile_->mr) tile_rows_ = round_up(tile_rows_ / 2, tile_->mr);
+    while (tiles() * images_and_groups < 16 && tile_rows_ > 4 * tile_->mr)
+      tile_rows_ = round_up(tile_rows_ / 2, tile_->mr);
     while (tiles() * images_and_groups < 16 && columns_ > 2 * tile_->nr) columns_ = round_up(columns_ / 2, tile_->nr);
   }
 
   /// Tile `index` of one image and group: `planes` of the group's channels, `to` the group's first result.
-  void run(int64_t index, int64_t group, const char* planes, const void* bias, int64_t bias_stride, void* to, int64_t channel_stride) const {
+  void run(int64_t index, int64_t group, const char* planes, const void* bias, int64_t bias_stride, void* to,
+           int64_t channel_stride) const {
     const int64_t across = ceil_div(static_cast<int64_t>(pixels.size()), columns_);
     const int64_t row = index / across * tile_rows_, first = index % across * columns_;
-    const int64_t rows = std::min(tile_rows_, rows_ - row), columns = std::min(columns_, static_cast<int64_t>(pixels.size()) - first);
-    const Array<char> packed(std::min(block_, std::max<int64_t>(depth_, 1)) * round_up(columns, tile_->nr) * item_ + kSlack * item_);
+    const int64_t rows = std::min(tile_rows_, rows_ - row),
+                  columns = std::min(columns_, static_cast<int64_t>(pixels.size()) - first);
+    const Array<char> packed(std::min(block_, std::max<int64_t>(depth_, 1)) * round_up(columns, tile_->nr) * item_ +
+                             kSlack * item_);
     const Array<char> own(direct_ ? 0 : rows * columns * item_);
     const int64_t result_item = static_cast<int64_t>(item_size(dtype_));
     char* place = static_cast<char*>(to) + row * channel_stride * result_item;
@@ -127,26 +69,33 @@ class PatchProduct {
     if (add) start(c, ldc, rows, columns, bias, bias_stride, group * rows_ + row);
     for (int64_t k = 0; k < depth_; k += block_, add = true) {
       const int64_t depth = std::min(block_, depth_ - k);
-      pack_panels({planes, type_, pixels.data() + first, columns, taps.data() + k, depth, tile_->nr, true}, packed.get());
-      multiply_panels(type_, weight_block(group, k) + row * depth * item_, packed.get(), rows, columns, depth, add, c, ldc);
+      pack_panels({planes, type_, pixels.data() + first, columns, taps.data() + k, depth, tile_->nr, true},
+                  packed.get());
+      multiply_panels(type_, weight_block(group, k) + row * depth * item_, packed.get(), rows, columns, depth, add, c,
+                      ldc);
     }
     if (!direct_) store_block(dtype_, c, ldc, rows, columns, place, channel_stride, out.data() + first);
   }
 
  private:
-  char* weight_block(int64_t group, int64_t k) const { return weights_->get() + (group * depth_ + k) * row_panels_ * tile_->mr * item_; }
-  void start(char* c, int64_t ldc, int64_t rows, int64_t columns, const void* bias, int64_t bias_stride, int64_t channel) const {
+  char* weight_block(int64_t group, int64_t k) const {
+    return weights_->get() + (group * depth_ + k) * row_panels_ * tile_->mr * item_;
+  }
+  void start(char* c, int64_t ldc, int64_t rows, int64_t columns, const void* bias, int64_t bias_stride,
+             int64_t channel) const {
     for (int64_t r = 0; r < rows; ++r) {
       char* to = c + r * ldc * item_;
       const int64_t at = (channel + r) * bias_stride;
       if (type_ == DType::F64) {
-        std::fill_n(reinterpret_cast<double*>(to), columns, bias == nullptr ? 0.0 : static_cast<const double*>(bias)[at]);
+        std::fill_n(reinterpret_cast<double*>(to), columns,
+                    bias == nullptr ? 0.0 : static_cast<const double*>(bias)[at]);
         continue;
       }
       float v = 0;
       if (bias != nullptr) {
-        v = dtype_ == DType::F32 ? static_cast<const float*>(bias)[at]
-            : dtype_ == DType::F16 ? f16_to_f32(static_cast<const uint16_t*>(bias)[at]) : bf16_to_f32(static_cast<const uint16_t*>(bias)[at]);
+        v = dtype_ == DType::F32   ? static_cast<const float*>(bias)[at]
+            : dtype_ == DType::F16 ? f16_to_f32(static_cast<const uint16_t*>(bias)[at])
+                                   : bf16_to_f32(static_cast<const uint16_t*>(bias)[at]);
       }
       std::fill_n(reinterpret_cast<float*>(to), columns, v);
     }
@@ -157,30 +106,6 @@ class PatchProduct {
   int64_t rows_ = 0, depth_ = 0, block_ = 0, item_ = 0, row_panels_ = 0, columns_ = 0, tile_rows_ = 0;
   bool direct_ = true;
   std::unique_ptr<Array<char>> weights_;
-};
-
-/// The planes and tables of a convolution's input: patch (y, x) starts at pixel_at, its taps are tap_at from there.
-struct InputPlanes {
-  Planes planes;
-  explicit InputPlanes(const Conv& v)
-      : planes(v.dtype, v.c, (v.oh - 1) * v.stride[0] + (v.kh - 1) * v.dilation[0] + 1, (v.ow - 1) * v.stride[1] + (v.kw - 1) * v.dilation[1] + 1, v.pad[0], v.pad[1],
-               v.stride[1]) {}
-  std::vector<int64_t> pixels(const Conv& v) const {
-    std::vector<int64_t> at;
-    for (int64_t y = 0; y < v.oh; ++y) {
-      for (int64_t x = 0; x < v.ow; ++x) at.push_back(y * v.stride[0] * planes.row_size() + x);
-    }
-    return at;
-  }
-  std::vector<int64_t> taps(const Conv& v) const {
-    std::vector<int64_t> at;
-    for (int64_t c = 0; c < v.c_per(); ++c) {
-      for (int64_t i = 0; i < v.kh; ++i) {
-        for (int64_t j = 0; j < v.kw; ++j) at.push_back(c * planes.plane_size() + i * v.dilation[0] * planes.row_size() + planes.column(j * v.dilation[1]));
-      }
-    }
-    return at;
-  }
 };
 
 std::vector<int64_t> one_to(int64_t begin, int64_t end) {
@@ -198,11 +123,13 @@ void patches_forward(const Conv& v, const void* x, const void* w, const void* bi
   p.pixels = in.pixels(v);
   for (int64_t i = 0; i < v.oh * v.ow; ++i) p.out.push_back(i / v.ow * v.y_strides[2] + i % v.ow * v.y_strides[3]);
   for (int64_t c = 0; c < v.c_per(); ++c) {
-    for (int64_t i = 0; i < v.kh * v.kw; ++i) p.weight_taps.push_back(c * v.w_strides[1] + i / v.kw * v.w_strides[2] + i % v.kw * v.w_strides[3]);
+    for (int64_t i = 0; i < v.kh * v.kw; ++i)
+      p.weight_taps.push_back(c * v.w_strides[1] + i / v.kw * v.w_strides[2] + i % v.kw * v.w_strides[3]);
   }
   p.pack(v.dtype, w, v.groups, v.o_per(), v.o_per() * v.w_strides[0], v.w_strides[0]);
   p.cut_for(v.n * v.groups);
-  const int64_t round = in.planes.images_at_a_time(v.n), item = static_cast<int64_t>(item_size(v.dtype)), type_item = static_cast<int64_t>(item_size(gemm_type(v.dtype)));
+  const int64_t round = in.planes.images_at_a_time(v.n), item = static_cast<int64_t>(item_size(v.dtype)),
+                type_item = static_cast<int64_t>(item_size(gemm_type(v.dtype)));
   in.planes.allocate(round);
   for (int64_t first = 0; first < v.n; first += round) {
     const int64_t images = std::min(round, v.n - first);
@@ -210,8 +137,10 @@ void patches_forward(const Conv& v, const void* x, const void* w, const void* bi
     parallel_for(images * v.groups * p.tiles(), [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const int64_t image = i / (v.groups * p.tiles()), group = i / p.tiles() % v.groups;
-        char* to = static_cast<char*>(y) + ((first + image) * v.y_strides[0] + group * v.o_per() * v.y_strides[1]) * item;
-        p.run(i % p.tiles(), group, in.planes.image(image) + group * v.c_per() * in.planes.plane_size() * type_item, bias, bias_stride, to, v.y_strides[1]);
+        char* to =
+            static_cast<char*>(y) + ((first + image) * v.y_strides[0] + group * v.o_per() * v.y_strides[1]) * item;
+        p.run(i % p.tiles(), group, in.planes.image(image) + group * v.c_per() * in.planes.plane_size() * type_item,
+              bias, bias_stride, to, v.y_strides[1]);
       }
     });
   }
@@ -242,7 +171,8 @@ struct Phase {
 
 void patches_input_grad(const Conv& v, const void* g, const void* w, void* dx) {
   const int64_t top = (v.kh - 1) * v.dilation[0] / v.stride[0], left = (v.kw - 1) * v.dilation[1] / v.stride[1];
-  const int64_t rows = top + (v.h - 1 + v.pad[0]) / v.stride[0] + 1, columns = left + (v.w - 1 + v.pad[1]) / v.stride[1] + 1;
+  const int64_t rows = top + (v.h - 1 + v.pad[0]) / v.stride[0] + 1,
+                columns = left + (v.w - 1 + v.pad[1]) / v.stride[1] + 1;
   Planes planes(v.dtype, v.o, rows, columns, top, left, 1);
   std::vector<std::unique_ptr<PatchProduct>> products;
   std::vector<int64_t> first_tile{0};
@@ -262,7 +192,8 @@ void patches_input_grad(const Conv& v, const void* g, const void* w, void* dx) {
         for (size_t i = 0; i < down.tap.size(); ++i) {
           for (size_t j = 0; j < across.tap.size(); ++j) {
             p->taps.push_back(o * planes.plane_size() - down.step[i] * planes.row_size() - across.step[j]);
-            p->weight_taps.push_back(o * v.w_strides[0] + down.tap[i] * v.w_strides[2] + across.tap[j] * v.w_strides[3]);
+            p->weight_taps.push_back(o * v.w_strides[0] + down.tap[i] * v.w_strides[2] +
+                                     across.tap[j] * v.w_strides[3]);
           }
         }
       }
@@ -273,7 +204,8 @@ void patches_input_grad(const Conv& v, const void* g, const void* w, void* dx) {
     }
   }
   const int64_t tiles = first_tile.back(), round = planes.images_at_a_time(v.n);
-  const int64_t item = static_cast<int64_t>(item_size(v.dtype)), type_item = static_cast<int64_t>(item_size(gemm_type(v.dtype)));
+  const int64_t item = static_cast<int64_t>(item_size(v.dtype)),
+                type_item = static_cast<int64_t>(item_size(gemm_type(v.dtype)));
   planes.allocate(round);
   for (int64_t first = 0; first < v.n; first += round) {
     const int64_t images = std::min(round, v.n - first);
@@ -281,87 +213,16 @@ void patches_input_grad(const Conv& v, const void* g, const void* w, void* dx) {
     parallel_for(images * v.groups * tiles, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const int64_t image = i / (v.groups * tiles), group = i / tiles % v.groups, tile = i % tiles;
-        const size_t phase = static_cast<size_t>(std::upper_bound(first_tile.begin(), first_tile.end(), tile) - first_tile.begin()) - 1;
-        char* to = static_cast<char*>(dx) + ((first + image) * v.x_strides[0] + group * v.c_per() * v.x_strides[1]) * item;
-        products[phase]->run(tile - first_tile[phase], group, planes.image(image) + group * v.o_per() * planes.plane_size() * type_item, nullptr, 0, to,
+        const size_t phase =
+            static_cast<size_t>(std::upper_bound(first_tile.begin(), first_tile.end(), tile) - first_tile.begin()) - 1;
+        char* to =
+            static_cast<char*>(dx) + ((first + image) * v.x_strides[0] + group * v.c_per() * v.x_strides[1]) * item;
+        products[phase]->run(tile - first_tile[phase], group,
+                             planes.image(image) + group * v.o_per() * planes.plane_size() * type_item, nullptr, 0, to,
                              v.x_strides[1]);
       }
     });
   }
-}
-
-namespace {
-
-/// Partial sums [chunk][o][taps]: g's pixels times the patches' of the images of each chunk, one image at a time.
-class WeightSums {
- public:
-  explicit WeightSums(const Conv& v)
-      : v_(v), in_(v), type_(gemm_type(v.dtype)), tile_(register_tile(type_)), item_(static_cast<int64_t>(item_size(type_))), chunk_(ceil_div(v.n, 8)), chunks_(ceil_div(v.n, chunk_)),
-        pixels_(in_.pixels(v)), taps_(in_.taps(v)) {
-    for (int64_t i = 0; i < v.oh * v.ow; ++i) g_pixels_.push_back(i / v.ow * v.y_strides[2] + i % v.ow * v.y_strides[3]);
-    for (int64_t o = 0; o < v.o_per(); ++o) g_rows_.push_back(o * v.y_strides[1]);
-    rows_ = std::min(round_up(v.o_per(), tile_.mr), round_up(192, tile_.mr));
-    columns_ = std::min<int64_t>(round_up(v.taps(), tile_.nr), 192);
-    down_ = ceil_div(v.o_per(), rows_);
-    across_ = ceil_div(v.taps(), columns_);
-    in_.planes.allocate(chunks_);
-  }
-
-  void run(const void* g, const void* x, char* sums) {
-    for (int64_t round = 0; round < chunk_; ++round) {  // one image of every chunk
-      std::vector<int64_t> images;
-      for (int64_t c = 0; c < chunks_; ++c) {
-        if (c * chunk_ + round < std::min(v_.n, (c + 1) * chunk_)) images.push_back(c * chunk_ + round);
-      }
-      in_.planes.fill(x, v_.x_strides, images.data(), static_cast<int64_t>(images.size()), v_.h, v_.w);
-      const int64_t per_image = v_.groups * down_ * across_;
-      parallel_for(static_cast<int64_t>(images.size()) * per_image, [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) {
-          const int64_t image = i / per_image, rest = i % per_image;
-          char* to = sums + image * v_.o * v_.taps() * item_;
-          tile(static_cast<const char*>(g) + images[static_cast<size_t>(image)] * v_.y_strides[0] * static_cast<int64_t>(item_size(v_.dtype)), in_.planes.image(image),
-               rest / (down_ * across_), rest % (down_ * across_), round > 0, to);
-        }
-      });
-    }
-  }
-  int64_t chunks() const { return chunks_; }
-
- private:
-  void tile(const char* g, const char* planes, int64_t group, int64_t index, bool add, char* to) const {
-    const int64_t row = index / across_ * rows_, column = index % across_ * columns_, taps = v_.taps(), depth_all = v_.oh * v_.ow;
-    const int64_t rows = std::min(rows_, v_.o_per() - row), columns = std::min(columns_, taps - column), block = gemm_block(type_);
-    const Array<char> a(block * round_up(rows, tile_.mr) * item_), b(block * round_up(columns, tile_.nr) * item_);
-    g += group * v_.o_per() * v_.y_strides[1] * static_cast<int64_t>(item_size(v_.dtype));
-    planes += group * v_.c_per() * in_.planes.plane_size() * item_;
-    to += ((group * v_.o_per() + row) * taps + column) * item_;
-    for (int64_t k = 0; k < depth_all; k += block, add = true) {
-      const int64_t depth = std::min(block, depth_all - k);
-      pack_panels({g, v_.dtype, g_rows_.data() + row, rows, g_pixels_.data() + k, depth, tile_.mr}, a.get());
-      pack_panels({planes, type_, taps_.data() + column, columns, pixels_.data() + k, depth, tile_.nr}, b.get());
-      multiply_panels(type_, a.get(), b.get(), rows, columns, depth, add, to, taps);
-    }
-  }
-
-  const Conv& v_;
-  InputPlanes in_;
-  DType type_;
-  const RegisterTile& tile_;
-  int64_t item_, chunk_, chunks_, rows_ = 0, columns_ = 0, down_ = 0, across_ = 0;
-  std::vector<int64_t> pixels_, taps_, g_pixels_, g_rows_;
-};
-
-}  // namespace
-
-void patches_weight_grad(const Conv& v, const void* g, const void* x, void* dw) {
-  WeightSums sums(v);
-  const DType type = gemm_type(v.dtype);
-  const int64_t elements = v.o * v.taps(), bytes = elements * static_cast<int64_t>(item_size(type));
-  if (sums.chunks() == 1) return sums.run(g, x, static_cast<char*>(dw));
-  const Array<char> parts(sums.chunks() * bytes);
-  sums.run(g, x, parts.get());
-  add_in_tree(type, parts.get(), sums.chunks(), elements);
-  std::memcpy(dw, parts.get(), static_cast<size_t>(bytes));
 }
 
 }  // namespace thixo::cpu

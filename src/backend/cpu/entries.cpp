@@ -15,7 +15,8 @@ namespace {
 /// Whether an image tensor lies in memory with its channels innermost.
 bool channels_last(const Tensor& t) {
   const Shape& s = t.shape();
-  return s.size() == 4 && s[1].value() > 1 && s[2].value() * s[3].value() > 1 && t.is_contiguous(MemoryFormat::ChannelsLast);
+  return s.size() == 4 && s[1].value() > 1 && s[2].value() * s[3].value() > 1 &&
+         t.is_contiguous(MemoryFormat::ChannelsLast);
 }
 
 Strides image_strides(bool last, const Shape& s) {
@@ -25,7 +26,8 @@ Strides image_strides(bool last, const Shape& s) {
 
 /// A convolution of channels-last images, or with a channels-last weight, is channels-last.
 Strides conv_result(const Call& call, const Spec& result, int) {
-  return image_strides(result.shape.size() == 4 && (channels_last(call.in[0]) || channels_last(call.in[1])), result.shape);
+  return image_strides(result.shape.size() == 4 && (channels_last(call.in[0]) || channels_last(call.in[1])),
+                       result.shape);
 }
 
 }  // namespace
@@ -37,6 +39,11 @@ void add_cpu_entries() {
       {"conv2d", conv2d_kernel, OutLayout::Contiguous, conv_result},
       {"conv2d_input_grad", conv2d_input_grad_kernel, OutLayout::Contiguous, conv_result},
       {"conv2d_weight_grad", conv2d_weight_grad_kernel},
+      {"channel_sums", channel_sums_kernel},
+      {"cumsum", cumsum_kernel, OutLayout::LikeInput},
+      {"cumsum_reverse", cumsum_reverse_kernel, OutLayout::LikeInput},
+      {"attention", attention_kernel},
+      {"attention_backward", attention_backward_kernel},
       {"update", run_updates, OutLayout::LikeInput},
   };
   add_backend_entries(kEntries);

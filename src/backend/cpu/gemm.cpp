@@ -13,8 +13,7 @@ constexpr int64_t kSerialWork = int64_t{1} << 20;     // products below which th
 constexpr int64_t kPackedBytes = int64_t{32} << 20;   // of both operands at a time
 constexpr int64_t kBlockRows = 96, kBlockColumns = 256;  // of a tile of C
 
-template <class F>
-void run_tiles(bool parallel, int64_t tiles, F&& f) {
+template <class F> void run_tiles(bool parallel, int64_t tiles, F&& f) {
   if (parallel) {
     parallel_for(tiles, f);
   } else {
@@ -112,13 +111,20 @@ void Product::pack(bool parallel, int64_t k0, int64_t k1) {
       const int64_t k = k0 + at * block_, depth = std::min(block_, k1 - k);
       if (rest < a_tasks) {
         const int64_t first = rest * a_some * reg_.mr;
-        PackJob job{g_.a.data, g_.dtype, a_rows_.get() + first, std::min(a_some * reg_.mr, m_ - first), a_columns_.get() + k, depth, reg_.mr};
+        PackJob job{
+            g_.a.data, g_.dtype, a_rows_.get() + first, std::min(a_some * reg_.mr, m_ - first), a_columns_.get() + k,
+            depth,     reg_.mr};
         pack_panels(job, a_.get() + ((k - k0) * a_panels * reg_.mr + first * depth) * static_cast<int64_t>(item_));
         continue;
       }
       const int64_t first = (rest - a_tasks) * b_some * reg_.nr, parts = complex_ ? 2 : 1;
-      PackJob job{g_.b.data,  g_.dtype, b_columns_.get() + first / parts, std::min(b_some * reg_.nr, n_ - first) / parts, b_rows_.get() + k / parts,
-                  depth / parts, reg_.nr};
+      PackJob job{g_.b.data,
+                  g_.dtype,
+                  b_columns_.get() + first / parts,
+                  std::min(b_some * reg_.nr, n_ - first) / parts,
+                  b_rows_.get() + k / parts,
+                  depth / parts,
+                  reg_.nr};
       void* to = b_.get() + ((k - k0) * b_panels * reg_.nr + first * depth) * static_cast<int64_t>(item_);
       if (complex_) {
         pack_complex_panels(job, to);
@@ -133,19 +139,22 @@ void Product::pack(bool parallel, int64_t k0, int64_t k1) {
 void Product::start_block(void* to, int64_t ld, int64_t rows, int64_t column, int64_t columns) {
   if (g_.bias == nullptr) {
     for (int64_t i = 0; i < rows; ++i) {
-      std::memset(static_cast<char*>(to) + static_cast<size_t>(i * ld) * item_, 0, static_cast<size_t>(columns) * item_);
+      std::memset(static_cast<char*>(to) + static_cast<size_t>(i * ld) * item_, 0,
+                  static_cast<size_t>(columns) * item_);
     }
     return;
   }
   // One row of bias in the tile's type, then copies of it.
   const int64_t parts = complex_ ? 2 : 1;
   Array<int64_t> offsets(columns);
-  for (int64_t j = 0; j < columns; ++j) offsets[j] = (column + j) / parts * g_.bias_stride * parts + (column + j) % parts;
+  for (int64_t j = 0; j < columns; ++j)
+    offsets[j] = (column + j) / parts * g_.bias_stride * parts + (column + j) % parts;
   const int64_t zero = 0;
   Array<char> packed(round_up(columns, 16) * static_cast<int64_t>(item_));
   pack_panels({g_.bias, g_.dtype, offsets.get(), columns, &zero, 1, 16}, packed.get());
   for (int64_t i = 0; i < rows; ++i) {
-    std::memcpy(static_cast<char*>(to) + static_cast<size_t>(i * ld) * item_, packed.get(), static_cast<size_t>(columns) * item_);
+    std::memcpy(static_cast<char*>(to) + static_cast<size_t>(i * ld) * item_, packed.get(),
+                static_cast<size_t>(columns) * item_);
   }
 }
 
@@ -177,7 +186,8 @@ void Product::tile(int64_t index, int64_t k0, int64_t k1) {
   const DType to = g_.wide ? type_ : g_.dtype;
   Array<int64_t> columns_at(columns / parts);
   for (int64_t j = 0; j < columns / parts; ++j) columns_at[j] = (column / parts + j) * g_.c.column_stride;
-  store_block(to, c, ldc / parts, rows, columns / parts, static_cast<char*>(g_.c.data) + row * g_.c.row_stride * static_cast<int64_t>(item_size(to)),
+  store_block(to, c, ldc / parts, rows, columns / parts,
+              static_cast<char*>(g_.c.data) + row * g_.c.row_stride * static_cast<int64_t>(item_size(to)),
               g_.c.row_stride, columns_at.get());
 }
 

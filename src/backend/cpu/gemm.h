@@ -25,7 +25,8 @@ const RegisterTile& register_tile(DType gemm_type);
 
 /// C[rows, columns] = A B, or += with `add`, from packed panels of A ([rows / mr][depth][mr]) and of B
 /// ([columns / nr][depth][nr]). depth is at most gemm_block(). C is of the tile's type, its rows ldc elements apart.
-void multiply_panels(DType gemm_type, const void* a, const void* b, int64_t rows, int64_t columns, int64_t depth, bool add, void* c, int64_t ldc);
+void multiply_panels(DType gemm_type, const void* a, const void* b, int64_t rows, int64_t columns, int64_t depth,
+                     bool add, void* c, int64_t ldc);
 
 /// A matrix in memory; strides in elements.
 struct Matrix {
@@ -52,6 +53,7 @@ struct BatchOffsets {
 
 /// Writes a block of sums of type gemm_type(dtype), its rows ld apart, as elements of dtype: element (i, j) goes to
 /// to[i * row_stride + columns_at[j]].
-void store_block(DType dtype, const void* block, int64_t ld, int64_t rows, int64_t columns, void* to, int64_t row_stride, const int64_t* columns_at);
+void store_block(DType dtype, const void* block, int64_t ld, int64_t rows, int64_t columns, void* to,
+                 int64_t row_stride, const int64_t* columns_at);
 
 }  // namespace thixo::cpu

@@ -8,8 +8,7 @@ namespace thixo::cpu {
 namespace {
 
 /// Calls f with the address of each element, in row-major order of the shape.
-template <class F>
-void each_element(const TensorRecord& t, F f) {
+template <class F> void each_element(const TensorRecord& t, F f) {
   const auto item = static_cast<int64_t>(item_size(t.dtype));
   int64_t count = 1;
   for (Dim d : t.shape) count *= d.value();

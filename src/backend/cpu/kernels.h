@@ -17,5 +17,10 @@ void linear_kernel(const Call& call, std::span<const Tensor> out);
 void conv2d_kernel(const Call& call, std::span<const Tensor> out);
 void conv2d_input_grad_kernel(const Call& call, std::span<const Tensor> out);
 void conv2d_weight_grad_kernel(const Call& call, std::span<const Tensor> out);
+void channel_sums_kernel(const Call& call, std::span<const Tensor> out);
+void cumsum_kernel(const Call& call, std::span<const Tensor> out);
+void cumsum_reverse_kernel(const Call& call, std::span<const Tensor> out);
+void attention_kernel(const Call& call, std::span<const Tensor> out);
+void attention_backward_kernel(const Call& call, std::span<const Tensor> out);
 
 }  // namespace thixo::cpu

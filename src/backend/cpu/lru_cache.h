@@ -11,14 +11,12 @@
 namespace thixo::cpu {
 
 /// What is made for a list of numbers (a shape).
-template <class V>
-class LruCache {
+template <class V> class LruCache {
  public:
   using Key = std::vector<int64_t>;
   explicit LruCache(size_t capacity) : capacity_(capacity) {}
 
-  template <class F>
-  std::shared_ptr<const V> get(const Key& key, F make) {
+  template <class F> std::shared_ptr<const V> get(const Key& key, F make) {
     {
       std::lock_guard<std::mutex> lock(mutex_);
       if (auto it = index_.find(key); it != index_.end()) {

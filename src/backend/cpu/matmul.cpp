@@ -106,7 +106,8 @@ void run_matmul(const Call& call, const Tensor& out) {
 void run_linear(const Call& call, const Tensor& out) {
   const bool rows = call.rank(0) > 1;
   const Stack a(call.in[0], rows, true), w(call.in[1], true, true), c(out, rows, true);
-  Gemm g{call.dtype(0), a.rows, w.rows, a.columns, a.matrix(), {w.t->data(), w.column_stride, w.row_stride}, c.matrix()};
+  Gemm g{call.dtype(0), a.rows, w.rows, a.columns, a.matrix(), {w.t->data(), w.column_stride, w.row_stride},
+         c.matrix()};
   if (call.has(2)) {
     g.bias = call.in[2].record()->data();
     g.bias_stride = call.in[2].record()->strides[0];

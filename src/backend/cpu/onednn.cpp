@@ -26,11 +26,13 @@ dnnl::stream& onednn_stream() {
 
 bool onednn_present() { return true; }
 bool onednn_avx512() {
-  static const bool yes = (static_cast<unsigned>(dnnl_get_effective_cpu_isa()) & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core;
+  static const bool yes =
+      (static_cast<unsigned>(dnnl_get_effective_cpu_isa()) & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core;
   return yes;
 }
 bool onednn_bf16() {
-  static const bool yes = (static_cast<unsigned>(dnnl_get_effective_cpu_isa()) & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
+  static const bool yes = (static_cast<unsigned>(dnnl_get_effective_cpu_isa()) & dnnl_cpu_isa_avx512_core_bf16) ==
+                          dnnl_cpu_isa_avx512_core_bf16;
   return yes;
 }
 
@@ -38,7 +40,9 @@ const char* onednn_version() {
   static const std::string text = [] {
     const dnnl_version_t* v = dnnl_version();
     return std::to_string(v->major) + "." + std::to_string(v->minor) + "." + std::to_string(v->patch) +
-           (onednn_bf16() ? ", avx512 with bf16" : onednn_avx512() ? ", avx512" : ", avx2 or less");
+           (onednn_bf16()     ? ", avx512 with bf16"
+            : onednn_avx512() ? ", avx512"
+                              : ", avx2 or less");
   }();
   return text.c_str();
 }
@@ -47,7 +51,8 @@ namespace {
 
 /// Consecutive along one dim; a dim of size 1 has no stride.
 bool dense(const Matrix& m, int64_t rows, int64_t columns) {
-  return (m.column_stride == 1 && (rows <= 1 || m.row_stride >= columns)) || (m.row_stride == 1 && (columns <= 1 || m.column_stride >= rows));
+  return (m.column_stride == 1 && (rows <= 1 || m.row_stride >= columns)) ||
+         (m.row_stride == 1 && (columns <= 1 || m.column_stride >= rows));
 }
 
 void fill_rows(const Gemm& g) {
@@ -72,11 +77,13 @@ void onednn_sgemm(const Gemm& g) {
   auto leading = [](const Matrix& m, bool transposed, int64_t rows, int64_t columns) {
     return transposed ? std::max(m.column_stride, rows) : std::max(m.row_stride, columns);
   };
-  const bool ta = g.a.column_stride != 1 || (g.m > 1 && g.a.row_stride < g.k), tb = g.b.column_stride != 1 || (g.k > 1 && g.b.row_stride < g.n);
+  const bool ta = g.a.column_stride != 1 || (g.m > 1 && g.a.row_stride < g.k),
+             tb = g.b.column_stride != 1 || (g.k > 1 && g.b.row_stride < g.n);
   const float beta = g.bias != nullptr || g.accumulate ? 1.0F : 0.0F;
-  dnnl_status_t status = dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', g.m, g.n, g.k, 1.0F, static_cast<const float*>(g.a.data), leading(g.a, ta, g.m, g.k),
-                                    static_cast<const float*>(g.b.data), leading(g.b, tb, g.k, g.n), beta, static_cast<float*>(g.c.data),
-                                    std::max(g.c.row_stride, g.n));
+  dnnl_status_t status =
+      dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', g.m, g.n, g.k, 1.0F, static_cast<const float*>(g.a.data),
+                 leading(g.a, ta, g.m, g.k), static_cast<const float*>(g.b.data), leading(g.b, tb, g.k, g.n), beta,
+                 static_cast<float*>(g.c.data), std::max(g.c.row_stride, g.n));
   if (status != dnnl_success) throw InternalError("oneDNN: sgemm failed with status " + std::to_string(status));
 }
 
@@ -92,7 +99,8 @@ std::shared_ptr<const MatmulPlan> make_matmul(const Gemm& g) {
   auto plan = std::make_shared<MatmulPlan>();
   auto desc = [t](const Matrix& m, int64_t rows, int64_t columns) {
     // Strides of dims of size 1 are made up so that the description is dense.
-    const int64_t row = rows > 1 ? m.row_stride : std::max(m.row_stride, columns * std::max<int64_t>(m.column_stride, 1));
+    const int64_t row =
+        rows > 1 ? m.row_stride : std::max(m.row_stride, columns * std::max<int64_t>(m.column_stride, 1));
     const int64_t column = columns > 1 ? m.column_stride : m.row_stride == 1 ? std::max(m.column_stride, rows) : 1;
     return memory::desc({rows, columns}, t, {row, column});
   };
@@ -102,7 +110,8 @@ std::shared_ptr<const MatmulPlan> make_matmul(const Gemm& g) {
   if (g.bias != nullptr) plan->bias = memory::desc({1, g.n}, t, {g.n, 1});
   dnnl::primitive_attr attr;
   attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  const auto d = g.bias != nullptr ? dnnl::matmul::desc(plan->a, plan->b, plan->bias, plan->c) : dnnl::matmul::desc(plan->a, plan->b, plan->c);
+  const auto d = g.bias != nullptr ? dnnl::matmul::desc(plan->a, plan->b, plan->bias, plan->c)
+                                   : dnnl::matmul::desc(plan->a, plan->b, plan->c);
   const dnnl::matmul::primitive_desc pd(d, attr, onednn_engine());
   plan->scratch = pd.scratchpad_desc();
   plan->primitive = dnnl::matmul(pd);
@@ -114,8 +123,17 @@ std::shared_ptr<const MatmulPlan> make_matmul(const Gemm& g) {
 void onednn_matmul(const Gemm& g, int threads) {
   static LruCache<MatmulPlan>& cache = *new LruCache<MatmulPlan>(512);
   const LibraryThreads own(threads);
-  const std::vector<int64_t> key{static_cast<int64_t>(g.dtype), g.m,  g.n, g.k, g.a.row_stride, g.a.column_stride, g.b.row_stride, g.b.column_stride, g.c.row_stride,
-                                 g.bias != nullptr ? 1 : 0,  threads};
+  const std::vector<int64_t> key{static_cast<int64_t>(g.dtype),
+                                 g.m,
+                                 g.n,
+                                 g.k,
+                                 g.a.row_stride,
+                                 g.a.column_stride,
+                                 g.b.row_stride,
+                                 g.b.column_stride,
+                                 g.c.row_stride,
+                                 g.bias != nullptr ? 1 : 0,
+                                 threads};
   const std::shared_ptr<const MatmulPlan> plan = cache.get(key, [&] { return make_matmul(g); });
   const Scratch scratch(plan->scratch.get_size());
   const dnnl::engine& e = onednn_engine();

@@ -40,8 +40,12 @@ class Plan final : public ConvPlan {
   explicit Plan(const ConvShape& s);
   size_t weight_bytes() const override { return weight_.inner.get_size(); }
   size_t scratch_bytes() const override { return x_.bytes() + y_.bytes() + pad_.get_size() + 64; }
-  void pack_weight(const void* weight, void* packed) const override { move(weight_, weight_.in, weight_.plain, weight, weight_.inner, packed); }
-  void unpack_weight(const void* packed, void* weight) const override { move(weight_, weight_.out, weight_.inner, packed, weight_.plain, weight); }
+  void pack_weight(const void* weight, void* packed) const override {
+    move(weight_, weight_.in, weight_.plain, weight, weight_.inner, packed);
+  }
+  void unpack_weight(const void* packed, void* weight) const override {
+    move(weight_, weight_.out, weight_.inner, packed, weight_.plain, weight);
+  }
 
   void run(const void* from, const void* packed, const void* bias, void* to, void* scratch) const override {
     const LibraryThreads one(1);
@@ -77,7 +81,8 @@ class Plan final : public ConvPlan {
   }
 
  private:
-  static void move(const Side& side, const dnnl::reorder& how, const memory::desc& from_desc, const void* from, const memory::desc& to_desc, void* to) {
+  static void move(const Side& side, const dnnl::reorder& how, const memory::desc& from_desc, const void* from,
+                   const memory::desc& to_desc, void* to) {
     const LibraryThreads one(1);
     if (side.same) {
       std::memcpy(to, from, from_desc.get_size());
@@ -100,12 +105,17 @@ Plan::Plan(const ConvShape& s) : pass_(s.pass) {
   const bool grouped = s.groups > 1;
   const int64_t per_o = s.o / s.groups, per_c = s.c / s.groups;
   const memory::dims x{s.n, s.c, s.h, s.w}, y{s.n, s.o, s.oh, s.ow};
-  const memory::dims w = grouped ? memory::dims{s.groups, per_o, per_c, s.kh, s.kw} : memory::dims{s.o, s.c, s.kh, s.kw};
+  const memory::dims w =
+      grouped ? memory::dims{s.groups, per_o, per_c, s.kh, s.kw} : memory::dims{s.o, s.c, s.kh, s.kw};
   memory::dims w_strides = to_dims(s.w_strides, 4);
   if (grouped) w_strides.insert(w_strides.begin(), s.w_strides[0] * per_o);
-  const memory::dims stride = to_dims(s.stride, 2), pad = to_dims(s.pad, 2), dilation{s.dilation[0] - 1, s.dilation[1] - 1};
-  const memory::desc x_plain(x, t, to_dims(s.x_strides, 4)), y_plain(y, t, to_dims(s.y_strides, 4)), w_plain(w, tw, w_strides);
-  auto any = [](const memory::dims& d, memory::data_type type) { return memory::desc(d, type, memory::format_tag::any); };
+  const memory::dims stride = to_dims(s.stride, 2), pad = to_dims(s.pad, 2),
+                     dilation{s.dilation[0] - 1, s.dilation[1] - 1};
+  const memory::desc x_plain(x, t, to_dims(s.x_strides, 4)), y_plain(y, t, to_dims(s.y_strides, 4)),
+      w_plain(w, tw, w_strides);
+  auto any = [](const memory::dims& d, memory::data_type type) {
+    return memory::desc(d, type, memory::format_tag::any);
+  };
   const memory::desc xa = any(x, t), ya = any(y, t), wa = any(w, tw);
   if (s.bias) bias_ = memory::desc({s.o}, t, memory::format_tag::x);
 
@@ -113,11 +123,13 @@ Plan::Plan(const ConvShape& s) : pass_(s.pass) {
   attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   const auto direct = dnnl::algorithm::convolution_direct;
   using Forward = dnnl::convolution_forward;
-  const auto kind = s.pass == ConvPass::Forward ? dnnl::prop_kind::forward_inference : dnnl::prop_kind::forward_training;
+  const auto kind =
+      s.pass == ConvPass::Forward ? dnnl::prop_kind::forward_inference : dnnl::prop_kind::forward_training;
   const memory::desc w_hint = any(w, t);
-  const Forward::primitive_desc forward(s.bias ? Forward::desc(kind, direct, xa, w_hint, bias_, ya, stride, dilation, pad, pad)
-                                               : Forward::desc(kind, direct, xa, w_hint, ya, stride, dilation, pad, pad),
-                                        attr, e);
+  const Forward::primitive_desc forward(
+      s.bias ? Forward::desc(kind, direct, xa, w_hint, bias_, ya, stride, dilation, pad, pad)
+             : Forward::desc(kind, direct, xa, w_hint, ya, stride, dilation, pad, pad),
+      attr, e);
   if (s.pass == ConvPass::Forward) {
     x_.set(x_plain, forward.src_desc());
     y_.set(y_plain, forward.dst_desc());
@@ -125,14 +137,16 @@ Plan::Plan(const ConvShape& s) : pass_(s.pass) {
     pad_ = forward.scratchpad_desc();
     primitive_ = Forward(forward);
   } else if (s.pass == ConvPass::InputGrad) {
-    const dnnl::convolution_backward_data::primitive_desc pd({direct, xa, wa, ya, stride, dilation, pad, pad}, attr, e, forward);
+    const dnnl::convolution_backward_data::primitive_desc pd({direct, xa, wa, ya, stride, dilation, pad, pad}, attr, e,
+                                                             forward);
     x_.set(x_plain, pd.diff_src_desc());
     y_.set(y_plain, pd.diff_dst_desc());
     weight_.set(w_plain, pd.weights_desc());
     pad_ = pd.scratchpad_desc();
     primitive_ = dnnl::convolution_backward_data(pd);
   } else {
-    const dnnl::convolution_backward_weights::primitive_desc pd({direct, xa, wa, ya, stride, dilation, pad, pad}, attr, e, forward);
+    const dnnl::convolution_backward_weights::primitive_desc pd({direct, xa, wa, ya, stride, dilation, pad, pad}, attr,
+                                                                e, forward);
     x_.set(x_plain, pd.src_desc());
     y_.set(y_plain, pd.diff_dst_desc());
     weight_.set(w_plain, pd.diff_weights_desc());
@@ -145,7 +159,19 @@ Plan::Plan(const ConvShape& s) : pass_(s.pass) {
 
 std::shared_ptr<const ConvPlan> ConvPlan::of(const ConvShape& s) {
   static LruCache<ConvPlan>& cache = *new LruCache<ConvPlan>(512);
-  std::vector<int64_t> key{static_cast<int64_t>(s.pass), static_cast<int64_t>(s.dtype), s.bias ? 1 : 0, s.n, s.groups, s.c, s.h, s.w, s.o, s.oh, s.ow, s.kh, s.kw};
+  std::vector<int64_t> key{static_cast<int64_t>(s.pass),
+                           static_cast<int64_t>(s.dtype),
+                           s.bias ? 1 : 0,
+                           s.n,
+                           s.groups,
+                           s.c,
+                           s.h,
+                           s.w,
+                           s.o,
+                           s.oh,
+                           s.ow,
+                           s.kh,
+                           s.kw};
   for (const int64_t* pair : {s.stride, s.pad, s.dilation}) key.insert(key.end(), pair, pair + 2);
   for (const int64_t* four : {s.x_strides, s.y_strides, s.w_strides}) key.insert(key.end(), four, four + 4);
   return cache.get(key, [&]() -> std::shared_ptr<const ConvPlan> {

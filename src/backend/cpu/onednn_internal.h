@@ -29,7 +29,9 @@ class LibraryThreads {
 
 const dnnl::engine& onednn_engine();
 dnnl::stream& onednn_stream();  ///< this thread's
-inline dnnl::memory::data_type onednn_type(DType t) { return t == DType::BF16 ? dnnl::memory::data_type::bf16 : dnnl::memory::data_type::f32; }
+inline dnnl::memory::data_type onednn_type(DType t) {
+  return t == DType::BF16 ? dnnl::memory::data_type::bf16 : dnnl::memory::data_type::f32;
+}
 
 }  // namespace thixo::cpu
 

@@ -16,8 +16,7 @@ struct Brain {
   uint16_t bits;
 };
 
-template <class D, class S>
-D widen(S v) {
+template <class D, class S> D widen(S v) {
   if constexpr (std::is_same_v<S, Half>) {
     return f16_to_f32(v.bits);
   } else if constexpr (std::is_same_v<S, Brain>) {
@@ -80,8 +79,7 @@ struct Steps {
 using Float4 [[gnu::vector_size(16)]] = float;
 
 /// Four rows, consecutive in k, into columns i..i+3 of a panel of width W. Returns how many steps were done.
-template <int W>
-int64_t transpose4(const float* const* rows, int64_t n, float* to) {
+template <int W> int64_t transpose4(const float* const* rows, int64_t n, float* to) {
   int64_t k = 0;
   for (; k + 4 <= n; k += 4) {
     Float4 a, b, c, d;
@@ -92,7 +90,8 @@ int64_t transpose4(const float* const* rows, int64_t n, float* to) {
     const Float4 ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
     const Float4 ab2 = __builtin_shufflevector(a, b, 2, 6, 3, 7), cd2 = __builtin_shufflevector(c, d, 2, 6, 3, 7);
     const Float4 out[4] = {__builtin_shufflevector(ab, cd, 0, 1, 4, 5), __builtin_shufflevector(ab, cd, 2, 3, 6, 7),
-                           __builtin_shufflevector(ab2, cd2, 0, 1, 4, 5), __builtin_shufflevector(ab2, cd2, 2, 3, 6, 7)};
+                           __builtin_shufflevector(ab2, cd2, 0, 1, 4, 5),
+                           __builtin_shufflevector(ab2, cd2, 2, 3, 6, 7)};
     for (int64_t s = 0; s < 4; ++s) std::memcpy(to + (k + s) * W, &out[s], 16);
   }
   return k;
@@ -108,8 +107,7 @@ void gather(const S* data, const int64_t* outer, int count, const int64_t* inner
   }
 }
 
-template <class S, class D, int W>
-void pack_transposed(const S* data, const int64_t* outer, int64_t n, D* to) {
+template <class S, class D, int W> void pack_transposed(const S* data, const int64_t* outer, int64_t n, D* to) {
   int i = 0;
   if constexpr (std::is_same_v<S, float> && W >= 4) {
     for (; i + 4 <= W; i += 4) {
@@ -127,7 +125,8 @@ void pack_transposed(const S* data, const int64_t* outer, int64_t n, D* to) {
 }
 
 template <class S, class D, int W>
-void pack_panel(const S* data, const int64_t* outer, int count, const int64_t* inner, int64_t n, const Steps& steps, bool slack, D* to) {
+void pack_panel(const S* data, const int64_t* outer, int count, const int64_t* inner, int64_t n, const Steps& steps,
+                bool slack, D* to) {
   if (count == W && consecutive(outer, W)) {
     for (int64_t k = 0; k < n; ++k, to += W) {
       const S* from = data + outer[0] + inner[k];
@@ -159,8 +158,7 @@ void pack_panel(const S* data, const int64_t* outer, int count, const int64_t* i
   gather<S, D, W>(data, outer, count, inner, n, to);
 }
 
-template <class S, class D, int W>
-void pack_width(const PackJob& j, D* to) {
+template <class S, class D, int W> void pack_width(const PackJob& j, D* to) {
   const auto* data = static_cast<const S*>(j.data);
   const Steps steps(j.inner, j.inner_count);
   for (int64_t o = 0; o < j.outer_count; o += W, to += W * j.inner_count) {
@@ -169,8 +167,7 @@ void pack_width(const PackJob& j, D* to) {
   }
 }
 
-template <class S, class D>
-void pack_typed(const PackJob& j, void* to) {
+template <class S, class D> void pack_typed(const PackJob& j, void* to) {
   if (j.inner_count == 0) return;
   switch (j.width) {
     case 2: return pack_width<S, D, 2>(j, static_cast<D*>(to));
@@ -182,8 +179,7 @@ void pack_typed(const PackJob& j, void* to) {
   }
 }
 
-template <class R>
-void pack_complex(const PackJob& j, R* to) {
+template <class R> void pack_complex(const PackJob& j, R* to) {
   const auto* data = static_cast<const std::complex<R>*>(j.data);
   const int64_t columns = j.width / 2;
   for (int64_t o = 0; o < j.outer_count; o += columns) {

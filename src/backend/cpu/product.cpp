@@ -25,8 +25,7 @@ Gemm part_of(const Gemm& g, int64_t row, int64_t rows, int64_t column, int64_t c
 }
 
 /// Library calls on tiles of about `rows` x `columns`, each on one thread.
-template <class F>
-void library_tiles(const Gemm& g, int64_t rows, int64_t columns, F call) {
+template <class F> void library_tiles(const Gemm& g, int64_t rows, int64_t columns, F call) {
   const int64_t down = ceil_div(g.m, rows), across = ceil_div(g.n, columns);
   parallel_for(down * across, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
@@ -37,7 +36,9 @@ void library_tiles(const Gemm& g, int64_t rows, int64_t columns, F call) {
 }
 
 /// The length of a tile along the longer side of a skinny product: so that each is worth a thread.
-int64_t skinny_tile(int64_t other, int64_t k) { return std::max<int64_t>(64, round_up(kSmallWork / std::max<int64_t>(1, other * k), 64)); }
+int64_t skinny_tile(int64_t other, int64_t k) {
+  return std::max<int64_t>(64, round_up(kSmallWork / std::max<int64_t>(1, other * k), 64));
+}
 
 /// True when oneDNN took it.
 bool library_f32(const Gemm& g) {
@@ -59,7 +60,8 @@ bool library_f32(const Gemm& g) {
 
 bool library_bf16(const Gemm& g) {
   if (!onednn_bf16() || !onednn_takes(g) || g.accumulate || g.k == 0) return false;
-  library_tiles(g, g.m * g.n * g.k <= kSmallWork ? g.m : 256, g.m * g.n * g.k <= kSmallWork ? g.n : 512, [](const Gemm& p) { onednn_matmul(p, 1); });
+  library_tiles(g, g.m * g.n * g.k <= kSmallWork ? g.m : 256, g.m * g.n * g.k <= kSmallWork ? g.n : 512,
+                [](const Gemm& p) { onednn_matmul(p, 1); });
   return true;
 }
 

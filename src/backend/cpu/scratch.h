@@ -14,10 +14,7 @@ class Scratch {
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
   void* data() const { return memory_.data; }
-  template <class T>
-  T* as() const {
-    return static_cast<T*>(memory_.data);
-  }
+  template <class T> T* as() const { return static_cast<T*>(memory_.data); }
 
  private:
   size_t bytes_;
@@ -25,8 +22,7 @@ class Scratch {
 };
 
 /// Memory for n values of T.
-template <class T>
-class Array : public Scratch {
+template <class T> class Array : public Scratch {
  public:
   explicit Array(int64_t n) : Scratch(static_cast<size_t>(n) * sizeof(T)) {}
   T* get() const { return this->template as<T>(); }

@@ -29,7 +29,8 @@ RegisterTile find_tile(DType t, bool deterministic) {
   } else if (narrow && isa != "x86-64-v2") {
     r = {6, 16};
   }
-  const std::string key = "gemm." + std::string(dtype_short_name(t)) + "." + std::to_string(r.mr) + "x" + std::to_string(r.nr) + (deterministic && is_float(t) ? ".det" : "");
+  const std::string key = "gemm." + std::string(dtype_short_name(t)) + "." + std::to_string(r.mr) + "x" +
+                          std::to_string(r.nr) + (deterministic && is_float(t) ? ".det" : "");
   r.set = codegen::find_kernel(key + ".set");
   r.add = codegen::find_kernel(key + ".add");
   return r;
@@ -52,7 +53,13 @@ void merge(const T* tile, int64_t tile_ld, int64_t rows, int64_t columns, bool a
 
 class Sweep {
  public:
-  Sweep(DType t, int64_t depth, bool add, int64_t ldc) : type_(t), tile_(register_tile(t)), item_(static_cast<int64_t>(item_size(t))), depth_(depth), ldc_(ldc), add_(add) {}
+  Sweep(DType t, int64_t depth, bool add, int64_t ldc)
+      : type_(t),
+        tile_(register_tile(t)),
+        item_(static_cast<int64_t>(item_size(t))),
+        depth_(depth),
+        ldc_(ldc),
+        add_(add) {}
 
   /// `rows` of A's panels times one panel of B with `columns` of its columns in use.
   void column(const char* a, const char* b, int64_t rows, int64_t columns, char* c) const {
@@ -73,13 +80,23 @@ class Sweep {
     const KernelArgs args{buffers, ints, nullptr};
     f(&args, 0, panels);
   }
-  void call(KernelFn f, const char* a, const char* b, char* c, int64_t ldc, int64_t panels) const { call(f, a, b, c, ldc, panels, depth_); }
+  void call(KernelFn f, const char* a, const char* b, char* c, int64_t ldc, int64_t panels) const {
+    call(f, a, b, c, ldc, panels, depth_);
+  }
   void merge_type(const char* tile, int64_t rows, int64_t columns, char* c) const {
     switch (type_) {
-      case DType::F32: return merge(reinterpret_cast<const float*>(tile), tile_.nr, rows, columns, add_, reinterpret_cast<float*>(c), ldc_);
-      case DType::F64: return merge(reinterpret_cast<const double*>(tile), tile_.nr, rows, columns, add_, reinterpret_cast<double*>(c), ldc_);
-      case DType::I32: return merge(reinterpret_cast<const int32_t*>(tile), tile_.nr, rows, columns, add_, reinterpret_cast<int32_t*>(c), ldc_);
-      default: return merge(reinterpret_cast<const int64_t*>(tile), tile_.nr, rows, columns, add_, reinterpret_cast<int64_t*>(c), ldc_);
+      case DType::F32:
+        return merge(reinterpret_cast<const float*>(tile), tile_.nr, rows, columns, add_, reinterpret_cast<float*>(c),
+                     ldc_);
+      case DType::F64:
+        return merge(reinterpret_cast<const double*>(tile), tile_.nr, rows, columns, add_, reinterpret_cast<double*>(c),
+                     ldc_);
+      case DType::I32:
+        return merge(reinterpret_cast<const int32_t*>(tile), tile_.nr, rows, columns, add_,
+                     reinterpret_cast<int32_t*>(c), ldc_);
+      default:
+        return merge(reinterpret_cast<const int64_t*>(tile), tile_.nr, rows, columns, add_,
+                     reinterpret_cast<int64_t*>(c), ldc_);
     }
   }
 
@@ -97,16 +114,14 @@ struct Block {
   const int64_t* columns_at;
 };
 
-template <class S, class D, class F>
-void store_as(const Block& b, F convert) {
+template <class S, class D, class F> void store_as(const Block& b, F convert) {
   for (int64_t i = 0; i < b.rows; ++i) {
     const S* from = static_cast<const S*>(b.from) + i * b.ld;
     D* to = static_cast<D*>(b.to) + i * b.row_stride;
     for (int64_t j = 0; j < b.columns; ++j) to[b.columns_at[j]] = convert(from[j]);
   }
 }
-template <class S, class D>
-void store_cast(const Block& b) {
+template <class S, class D> void store_cast(const Block& b) {
   store_as<S, D>(b, [](S v) { return static_cast<D>(v); });
 }
 
@@ -120,12 +135,15 @@ const RegisterTile& register_tile(DType t) {
   }();
   const RegisterTile& r = tiles[type_index(t) + (detail::deterministic() ? 4 : 0)];
   if (r.set == nullptr || r.add == nullptr) {
-    throw NotImplementedError("contractions of " + std::string(dtype_name(t)) + ": this build holds no kernels for this processor").fix("build with THIXO_ISAS naming its instruction set");
+    throw NotImplementedError("contractions of " + std::string(dtype_name(t)) +
+                              ": this build holds no kernels for this processor")
+        .fix("build with THIXO_ISAS naming its instruction set");
   }
   return r;
 }
 
-void multiply_panels(DType t, const void* a, const void* b, int64_t rows, int64_t columns, int64_t depth, bool add, void* c, int64_t ldc) {
+void multiply_panels(DType t, const void* a, const void* b, int64_t rows, int64_t columns, int64_t depth, bool add,
+                     void* c, int64_t ldc) {
   const RegisterTile& tile = register_tile(t);
   const auto item = static_cast<int64_t>(item_size(t));
   const Sweep sweep(t, depth, add, ldc);
@@ -133,13 +151,15 @@ void multiply_panels(DType t, const void* a, const void* b, int64_t rows, int64_
   const int64_t block = round_up(96, tile.mr);
   for (int64_t row = 0; row < rows; row += block) {
     for (int64_t column = 0; column < columns; column += tile.nr) {
-      sweep.column(static_cast<const char*>(a) + row * depth * item, static_cast<const char*>(b) + column * depth * item, std::min(block, rows - row),
+      sweep.column(static_cast<const char*>(a) + row * depth * item,
+                   static_cast<const char*>(b) + column * depth * item, std::min(block, rows - row),
                    std::min<int64_t>(tile.nr, columns - column), static_cast<char*>(c) + (row * ldc + column) * item);
     }
   }
 }
 
-void store_block(DType dtype, const void* block, int64_t ld, int64_t rows, int64_t columns, void* to, int64_t row_stride, const int64_t* columns_at) {
+void store_block(DType dtype, const void* block, int64_t ld, int64_t rows, int64_t columns, void* to,
+                 int64_t row_stride, const int64_t* columns_at) {
   const Block b{block, ld, rows, columns, to, row_stride, columns_at};
   switch (dtype) {
     case DType::F64: return store_cast<double, double>(b);

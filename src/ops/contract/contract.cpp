@@ -30,7 +30,8 @@ Tensor fold_rows(const Tensor& t) {
 
 void require_same_dtype(const Infer& c, int a, int b) {
   if (c.dtype(a) == c.dtype(b)) return;
-  const std::string &na = c.op->schema.operands[static_cast<size_t>(a)].name, &nb = c.op->schema.operands[static_cast<size_t>(b)].name;
+  const std::string &na = c.op->schema.operands[static_cast<size_t>(a)].name,
+                    &nb = c.op->schema.operands[static_cast<size_t>(b)].name;
   const std::string ta(dtype_name(c.dtype(a))), tb(dtype_name(c.dtype(b)));
   throw c.error(ErrorKind::DType, na + " is " + ta + " but " + nb + " is " + tb)
       .need(na + ".dtype == " + nb + ".dtype")

@@ -8,7 +8,9 @@ namespace {
 void linear_infer(Infer& c) {
   const Shape &x = c.shape(0), &w = c.shape(1);
   if (x.empty()) throw c.error(ErrorKind::Shape, "input has no dims").need("input.shape == [..., in_features]");
-  if (w.size() != 2) throw c.error(ErrorKind::Shape, "weight has " + std::to_string(w.size()) + " dims").need("weight.shape == [out_features, in_features]");
+  if (w.size() != 2)
+    throw c.error(ErrorKind::Shape, "weight has " + std::to_string(w.size()) + " dims")
+        .need("weight.shape == [out_features, in_features]");
   require_same_dtype(c, 0, 1);
   if (!(x[x.size() - 1] == w[1])) {
     throw c.error(ErrorKind::Shape, "input has " + x[x.size() - 1].str() + " features but weight expects " + w[1].str())
@@ -18,7 +20,10 @@ void linear_infer(Infer& c) {
   if (c.has(2)) {
     require_same_dtype(c, 0, 2);
     if (c.rank(2) != 1 || !(c.shape(2)[0] == w[0])) {
-      throw c.error(ErrorKind::Shape, "bias has shape " + shape_str(c.shape(2)) + " but the layer has " + w[0].str() + " outputs").need("bias.shape == [weight.shape[0]]");
+      throw c
+          .error(ErrorKind::Shape,
+                 "bias has shape " + shape_str(c.shape(2)) + " but the layer has " + w[0].str() + " outputs")
+          .need("bias.shape == [weight.shape[0]]");
     }
   }
   Shape out = x;
@@ -80,7 +85,9 @@ BatchResult linear_batch(const BatchArgs& b) {
 void def_linear(Op& op) {
   op.schema("linear(input: FloatC, weight: FloatC, bias: FloatC?) -> FloatC @nn")
       .doc("input @ weight^T + bias over the last dim of input.")
-      .example(">>> thixo.nn.functional.linear(thixo.tensor([1., 2.]), thixo.tensor([[1., 1.]]), thixo.tensor([0.5]))\ntensor([3.5000])")
+      .example(
+          ">>> thixo.nn.functional.linear(thixo.tensor([1., 2.]), thixo.tensor([[1., 1.]]), "
+          "thixo.tensor([0.5]))\ntensor([3.5000])")
       .infer(linear_infer)
       .nest(linear_nest)
       .kernel("linear")

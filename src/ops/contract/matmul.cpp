@@ -9,7 +9,9 @@ void matmul_infer(Infer& c) {
   const Shape &x = c.shape(0), &y = c.shape(1);
   const int rx = c.rank(0), ry = c.rank(1);
   if (rx == 0 || ry == 0) {
-    throw c.error(ErrorKind::Shape, std::string(rx == 0 ? "input" : "other") + " has no dims").need("at least 1 dim each").fix("use input * other for numbers");
+    throw c.error(ErrorKind::Shape, std::string(rx == 0 ? "input" : "other") + " has no dims")
+        .need("at least 1 dim each")
+        .fix("use input * other for numbers");
   }
   require_same_dtype(c, 0, 1);
   const Dim kx = x[rx - 1], ky = ry == 1 ? y[0] : y[ry - 2];
@@ -19,11 +21,13 @@ void matmul_infer(Infer& c) {
   }
   Shape out;
   if (rx > 2 || ry > 2) {
-    const Shape bx(std::span(x.data(), static_cast<size_t>(std::max(rx - 2, 0)))), by(std::span(y.data(), static_cast<size_t>(std::max(ry - 2, 0))));
+    const Shape bx(std::span(x.data(), static_cast<size_t>(std::max(rx - 2, 0)))),
+        by(std::span(y.data(), static_cast<size_t>(std::max(ry - 2, 0))));
     try {
       out = broadcast_shapes(bx, by, "matmul");
     } catch (const Error&) {
-      throw c.error(ErrorKind::Shape, "the leading dims " + shape_str(bx) + " and " + shape_str(by) + " do not broadcast")
+      throw c
+          .error(ErrorKind::Shape, "the leading dims " + shape_str(bx) + " and " + shape_str(by) + " do not broadcast")
           .need("each pair equal, or one of them 1 or missing");
     }
   }
@@ -100,7 +104,9 @@ BatchResult matmul_batch(const BatchArgs& b) {
 
 void def_matmul(Op& op) {
   op.schema("matmul(input: Number, other: Number) -> Number")
-      .doc("The matrix product: of two vectors their dot product, else sums over input's last and other's second to last dim; leading dims broadcast.")
+      .doc(
+          "The matrix product: of two vectors their dot product, else sums over input's last and other's second to "
+          "last dim; leading dims broadcast.")
       .example(">>> thixo.matmul(thixo.tensor([[1., 2.], [3., 4.]]), thixo.tensor([1., 1.]))\ntensor([3., 7.])")
       .infer(matmul_infer)
       .nest(matmul_nest)

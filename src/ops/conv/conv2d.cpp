@@ -13,16 +13,20 @@ std::vector<Expr> image_at(const Conv2d& v, Expr n, Expr c, Expr y, Expr x) {
 }
 
 /// Where output position o looks through tap k: o * stride - pad + k * dilation, and whether that is inside.
-Expr looked_at(const Conv2d& v, int dim, Expr o, Expr k) { return o * size(v.stride[dim]) - size(v.pad[dim]) + k * size(v.dilation[dim]); }
+Expr looked_at(const Conv2d& v, int dim, Expr o, Expr k) {
+  return o * size(v.stride[dim]) - size(v.pad[dim]) + k * size(v.dilation[dim]);
+}
 Expr inside(Expr i, Dim extent) { return (i >= constant_int(0)) & (i < size(extent)); }
 
 void conv2d_nest(NestCtx& c) {
   const Conv2d v = conv2d_of(c);
   const int lead = v.batched ? 1 : 0;
-  Expr n = v.batched ? c.out_axis(0) : constant_int(0), o = c.out_axis(lead), y = c.out_axis(lead + 1), x = c.out_axis(lead + 2);
+  Expr n = v.batched ? c.out_axis(0) : constant_int(0), o = c.out_axis(lead), y = c.out_axis(lead + 1),
+       x = c.out_axis(lead + 2);
   Expr i = c.reduce_axis(v.c / v.groups), ky = c.reduce_axis(v.kh), kx = c.reduce_axis(v.kw);
   Expr group = floor_div(o, size(v.o / v.groups)), iy = looked_at(v, 0, y, ky), ix = looked_at(v, 1, x, kx);
-  Expr value = c.load_if(inside(iy, v.h) & inside(ix, v.w), 0, image_at(v, n, group * size(v.c / v.groups) + i, iy, ix), constant(0.0, c.dtype(0)));
+  Expr value = c.load_if(inside(iy, v.h) & inside(ix, v.w), 0, image_at(v, n, group * size(v.c / v.groups) + i, iy, ix),
+                         constant(0.0, c.dtype(0)));
   c.combine = Combine::Sum;
   c.values = {widened(value) * widened(c.load(1, {o, i, ky, kx}))};
   if (c.has(2)) {
@@ -34,7 +38,8 @@ void conv2d_nest(NestCtx& c) {
 void conv2d_input_grad_nest(NestCtx& c) {
   const Conv2d v = conv2d_input_grad_of(c);
   const int lead = v.batched ? 1 : 0;
-  Expr n = v.batched ? c.out_axis(0) : constant_int(0), ch = c.out_axis(lead), iy = c.out_axis(lead + 1), ix = c.out_axis(lead + 2);
+  Expr n = v.batched ? c.out_axis(0) : constant_int(0), ch = c.out_axis(lead), iy = c.out_axis(lead + 1),
+       ix = c.out_axis(lead + 2);
   Expr o = c.reduce_axis(v.o / v.groups), ky = c.reduce_axis(v.kh), kx = c.reduce_axis(v.kw);
   Expr per = size(v.c / v.groups), oc = floor_div(ch, per) * size(v.o / v.groups) + o;
   // Output row y saw input row iy through tap ky when iy + pad - ky * dilation is y * stride.
@@ -51,7 +56,8 @@ void conv2d_weight_grad_nest(NestCtx& c) {
   Expr o = c.out_axis(0), i = c.out_axis(1), ky = c.out_axis(2), kx = c.out_axis(3);
   Expr n = v.batched ? c.reduce_axis(v.n) : constant_int(0), y = c.reduce_axis(v.oh), x = c.reduce_axis(v.ow);
   Expr group = floor_div(o, size(v.o / v.groups)), iy = looked_at(v, 0, y, ky), ix = looked_at(v, 1, x, kx);
-  Expr value = c.load_if(inside(iy, v.h) & inside(ix, v.w), 1, image_at(v, n, group * size(v.c / v.groups) + i, iy, ix), constant(0.0, c.dtype(1)));
+  Expr value = c.load_if(inside(iy, v.h) & inside(ix, v.w), 1, image_at(v, n, group * size(v.c / v.groups) + i, iy, ix),
+                         constant(0.0, c.dtype(1)));
   c.combine = Combine::Sum;
   c.values = {widened(c.load(0, image_at(v, n, o, y, x))) * widened(value)};
 }
@@ -72,7 +78,8 @@ Values conv2d_input_grad_grad(GradCtx& c) {
   const ConvAttrs a(c.call());
   Values r{Tensor(), Tensor()};
   if (c.needs(0)) r[0] = conv2d(c.g(), c.in(1), Tensor(), a.stride, a.padding, a.dilation, a.groups);
-  if (c.needs(1)) r[1] = conv2d_weight_grad(c.in(0), c.g(), kernel_of(c.call().shape(1)), a.stride, a.padding, a.dilation, a.groups);
+  if (c.needs(1))
+    r[1] = conv2d_weight_grad(c.in(0), c.g(), kernel_of(c.call().shape(1)), a.stride, a.padding, a.dilation, a.groups);
   return r;
 }
 
@@ -80,7 +87,8 @@ Values conv2d_weight_grad_grad(GradCtx& c) {
   const ConvAttrs a(c.call());
   Values r{Tensor(), Tensor()};
   if (c.needs(0)) r[0] = conv2d(c.in(1), c.g(), Tensor(), a.stride, a.padding, a.dilation, a.groups);
-  if (c.needs(1)) r[1] = conv2d_input_grad(c.in(0), c.g(), c.call().shape(1), a.stride, a.padding, a.dilation, a.groups);
+  if (c.needs(1))
+    r[1] = conv2d_input_grad(c.in(0), c.g(), c.call().shape(1), a.stride, a.padding, a.dilation, a.groups);
   return r;
 }
 
@@ -103,7 +111,10 @@ std::vector<Sample> conv_samples(int kind) {
   std::vector<Sample> out;
   for (const Case& k : cases) {
     Sample s;
-    s.attrs = {{"stride", Attr(k.stride)}, {"padding", Attr(k.padding)}, {"dilation", Attr(k.dilation)}, {"groups", Attr(Dim(k.groups))}};
+    s.attrs = {{"stride", Attr(k.stride)},
+               {"padding", Attr(k.padding)},
+               {"dilation", Attr(k.dilation)},
+               {"groups", Attr(Dim(k.groups))}};
     if (kind == 0) {
       s.in = {{k.x}, {k.w}, {Shape{k.w[0]}}};
       s.in[2].absent = !k.bias;
@@ -121,7 +132,9 @@ std::vector<Sample> conv_samples(int kind) {
 
 void add_bad_samples(std::vector<Sample>& out) {
   auto bad = [&](Shape x, Shape w, Shape b, int64_t groups, int64_t stride, std::string text) {
-    Sample s{{{std::move(x)}, {std::move(w)}, {std::move(b)}}, {{"groups", Attr(Dim(groups))}, {"stride", Attr(Shape{stride})}}, std::move(text)};
+    Sample s{{{std::move(x)}, {std::move(w)}, {std::move(b)}},
+             {{"groups", Attr(Dim(groups))}, {"stride", Attr(Shape{stride})}},
+             std::move(text)};
     s.in[2].absent = s.in[2].shape.empty();
     out.push_back(std::move(s));
   };
@@ -136,8 +149,12 @@ void add_bad_samples(std::vector<Sample>& out) {
 }  // namespace
 
 void def_conv2d(Op& op) {
-  op.schema("conv2d(input: Float, weight: Float, bias: Float?, stride: dims = 1, padding: dims = 0, dilation: dims = 1, groups: int = 1) -> Float @nn")
-      .doc("The cross-correlation of images [batch, channels, height, width] with a kernel [out, channels / groups, height, width].")
+  op.schema(
+        "conv2d(input: Float, weight: Float, bias: Float?, stride: dims = 1, padding: dims = 0, dilation: dims = 1, "
+        "groups: int = 1) -> Float @nn")
+      .doc(
+          "The cross-correlation of images [batch, channels, height, width] with a kernel [out, channels / groups, "
+          "height, width].")
       .example(">>> thixo.nn.functional.conv2d(thixo.ones(1, 1, 3, 3), thixo.ones(1, 1, 2, 2)).shape\n(1, 1, 2, 2)")
       .infer([](Infer& c) {
         require_same_dtype(c, 0, 1);
@@ -145,7 +162,9 @@ void def_conv2d(Op& op) {
         if (c.has(2)) {
           require_same_dtype(c, 0, 2);
           if (c.rank(2) != 1 || !(c.shape(2)[0] == v.o)) {
-            throw c.error(ErrorKind::Shape, "bias has shape " + shape_str(c.shape(2)) + " but there are " + v.o.str() + " output channels")
+            throw c
+                .error(ErrorKind::Shape,
+                       "bias has shape " + shape_str(c.shape(2)) + " but there are " + v.o.str() + " output channels")
                 .need("bias.shape == [weight.shape[0]]");
           }
         }
@@ -164,7 +183,9 @@ void def_conv2d(Op& op) {
 }
 
 void def_conv2d_input_grad(Op& op) {
-  op.schema("conv2d_input_grad(g: Float, weight: Float, input_size: size, stride: dims, padding: dims, dilation: dims, groups: int) -> Float @private")
+  op.schema(
+        "conv2d_input_grad(g: Float, weight: Float, input_size: size, stride: dims, padding: dims, dilation: dims, "
+        "groups: int) -> Float @private")
       .doc("The gradient of conv2d with respect to its input: every result element gives back through its taps.")
       .infer([](Infer& c) {
         require_same_dtype(c, 0, 1);
@@ -179,8 +200,12 @@ void def_conv2d_input_grad(Op& op) {
 }
 
 void def_conv2d_weight_grad(Op& op) {
-  op.schema("conv2d_weight_grad(g: Float, input: Float, kernel_size: dims, stride: dims, padding: dims, dilation: dims, groups: int) -> Float @private")
-      .doc("The gradient of conv2d with respect to its weight: products of results' gradients and inputs, summed over all images and places.")
+  op.schema(
+        "conv2d_weight_grad(g: Float, input: Float, kernel_size: dims, stride: dims, padding: dims, dilation: dims, "
+        "groups: int) -> Float @private")
+      .doc(
+          "The gradient of conv2d with respect to its weight: products of results' gradients and inputs, summed over "
+          "all images and places.")
       .infer([](Infer& c) {
         require_same_dtype(c, 0, 1);
         c.result(c.dtype(0), conv2d_weight_grad_of(c).weight());
@@ -194,30 +219,41 @@ void def_conv2d_weight_grad(Op& op) {
 }
 
 void def_conv2d_padding(Op& op) {
-  op.schema("conv2d.padding(input: Float, weight: Float, bias: Float?, stride: dims, padding: same|valid, dilation: dims = 1, groups: int = 1) -> Float @nn")
-      .doc("conv2d with the padding by name: valid is none; same gives the result the input's height and width (stride 1).")
+  op.schema(
+        "conv2d.padding(input: Float, weight: Float, bias: Float?, stride: dims, padding: same|valid, dilation: dims = "
+        "1, groups: int = 1) -> Float @nn")
+      .doc(
+          "conv2d with the padding by name: valid is none; same gives the result the input's height and width (stride "
+          "1).")
       .compose([](const Call& c) {
         ConvAttrs a(c);
-        if (c.text("padding") == "valid") return Values{conv2d(c.in[0], c.in[1], c.in[2], a.stride, 0, a.dilation, a.groups)};
-        if (c.rank(1) != 4) throw c.error(ErrorKind::Shape, "weight has " + std::to_string(c.rank(1)) + " dims").need("4 dims");
+        if (c.text("padding") == "valid")
+          return Values{conv2d(c.in[0], c.in[1], c.in[2], a.stride, 0, a.dilation, a.groups)};
+        if (c.rank(1) != 4)
+          throw c.error(ErrorKind::Shape, "weight has " + std::to_string(c.rank(1)) + " dims").need("4 dims");
         Dim before[2], after[2];
         for (size_t i = 0; i < 2; ++i) {
-          if (!(pair_attr(c, "stride", i, 1) == 1)) throw c.error(ErrorKind::Value, "padding='same' needs stride 1").fix("give the padding as numbers");
+          if (!(pair_attr(c, "stride", i, 1) == 1))
+            throw c.error(ErrorKind::Value, "padding='same' needs stride 1").fix("give the padding as numbers");
           const Dim total = pair_attr(c, "dilation", i, 1) * (c.shape(1)[2 + i] - 1);
           before[i] = total / 2;
           after[i] = total - before[i];
         }
         if (before[0] == after[0] && before[1] == after[1]) {
-          return Values{conv2d(c.in[0], c.in[1], c.in[2], a.stride, IntList{before[0], before[1]}, a.dilation, a.groups)};
+          return Values{
+              conv2d(c.in[0], c.in[1], c.in[2], a.stride, IntList{before[0], before[1]}, a.dilation, a.groups)};
         }
         Tensor padded = pad(c.in[0], Shape{before[1], after[1], before[0], after[0]});
         return Values{conv2d(padded, c.in[1], c.in[2], a.stride, 0, a.dilation, a.groups)};
       })
       .samples([] {
         auto call = [](Shape w, const char* padding, int64_t stride, std::string bad = {}) {
-          return Sample{{{{2, 3, 6, 5}}, {w}, {Shape{w[0]}}}, {{"stride", Attr(Shape{stride})}, {"padding", Attr(std::string(padding))}}, std::move(bad)};
+          return Sample{{{{2, 3, 6, 5}}, {w}, {Shape{w[0]}}},
+                        {{"stride", Attr(Shape{stride})}, {"padding", Attr(std::string(padding))}},
+                        std::move(bad)};
         };
-        return std::vector<Sample>{call({4, 3, 3, 3}, "same", 1), call({4, 3, 2, 4}, "same", 1), call({4, 3, 3, 3}, "valid", 2),
+        return std::vector<Sample>{call({4, 3, 3, 3}, "same", 1), call({4, 3, 2, 4}, "same", 1),
+                                   call({4, 3, 3, 3}, "valid", 2),
                                    call({4, 3, 3, 3}, "same", 2, "padding='same' needs stride 1")};
       });
 }

@@ -56,7 +56,9 @@ Tensor into_outputs(const Tensor& w) {
 struct Grouped {
   Tensor images, weight;
   Dim groups;
-  Grouped(const BatchArgs& b, const ConvAttrs& a, bool share_images) : images(batch_first(b, 0)), weight(into_outputs(b.batch_dim[1] >= 0 ? batch_first(b, 1) : repeated(b.call.in[1], b.batch_size))) {
+  Grouped(const BatchArgs& b, const ConvAttrs& a, bool share_images)
+      : images(batch_first(b, 0)),
+        weight(into_outputs(b.batch_dim[1] >= 0 ? batch_first(b, 1) : repeated(b.call.in[1], b.batch_size))) {
     groups = a.groups * b.batch_size;
     if (b.batch_dim[0] >= 0) {
       images = into_channels(images);
@@ -79,7 +81,8 @@ BatchResult conv2d_batch(const BatchArgs& b) {
     return {{out_of_images(y, b.batch_size, x.dim() == 5)}, {0}};
   }
   const Grouped v(b, a, true);
-  BatchResult r = out_of_channels(conv2d(v.images, v.weight, Tensor(), a.stride, a.padding, a.dilation, v.groups), b.batch_size);
+  BatchResult r =
+      out_of_channels(conv2d(v.images, v.weight, Tensor(), a.stride, a.padding, a.dilation, v.groups), b.batch_size);
   if (b.call.has(2)) {
     Tensor bias = bias_batched ? batch_first(b, 2) : b.call.in[2];
     r.values[0] = r.values[0] + bias.unsqueeze(-1).unsqueeze(-1);  // [B, O, 1, 1] or [O, 1, 1]
@@ -97,12 +100,14 @@ BatchResult conv2d_input_grad_batch(const BatchArgs& b) {
     } else {
       size.insert(0, b.batch_size);
     }
-    Tensor y = conv2d_input_grad(into_images(batch_first(b, 0)), b.call.in[1], size, a.stride, a.padding, a.dilation, a.groups);
+    Tensor y = conv2d_input_grad(into_images(batch_first(b, 0)), b.call.in[1], size, a.stride, a.padding, a.dilation,
+                                 a.groups);
     return {{out_of_images(y, b.batch_size, batched)}, {0}};
   }
   const Grouped v(b, a, false);
   size[batched ? 1 : 0] *= b.batch_size;
-  return out_of_channels(conv2d_input_grad(v.images, v.weight, size, a.stride, a.padding, a.dilation, v.groups), b.batch_size);
+  return out_of_channels(conv2d_input_grad(v.images, v.weight, size, a.stride, a.padding, a.dilation, v.groups),
+                         b.batch_size);
 }
 
 BatchResult conv2d_weight_grad_batch(const BatchArgs& b) {

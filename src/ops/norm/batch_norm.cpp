@@ -1,5 +1,5 @@
 // Batch normalisation. Statistics are sums over channels; what is done to every element is one multiply and add with
-// numbers of its channel, so eager work reads the input three times at most and the compiler fuses the rest.
+// numbers of its channel: three passes over the input forward, three over input and gradient backward.
 #include "ir/dispatch.h"
 #include "ops/reduce/reduce.h"
 #include "private_ops.h"
@@ -35,8 +35,9 @@ void check_channels(const Call& c) {
   const Dim channels = c.shape(0)[1];
   for (int k = 1; k < 5; ++k) {
     if (!c.has(k) || (c.rank(k) == 1 && c.shape(k)[0] == channels)) continue;
-    throw c.error(ErrorKind::Shape, c.op->schema.operands[static_cast<size_t>(k)].name + " has shape " +
-                                        shape_str(c.shape(k)) + " but input has " + channels.str() + " channels")
+    throw c
+        .error(ErrorKind::Shape, c.op->schema.operands[static_cast<size_t>(k)].name + " has shape " +
+                                     shape_str(c.shape(k)) + " but input has " + channels.str() + " channels")
         .need("one value for each of input.shape[1]");
   }
   if (c.has(1) != c.has(2)) {
@@ -44,12 +45,24 @@ void check_channels(const Call& c) {
   }
 }
 
+/// Indices of the result's own element.
+std::vector<Expr> every_axis(const NestCtx& c) {
+  std::vector<Expr> at;
+  for (int d = 0; d < c.rank(0); ++d) at.push_back(c.out_axis(d));
+  return at;
+}
+
 struct Statistics {
   Tensor mean, var;  // [C], the compute type; var is biased
 };
-Statistics statistics(const Tensor& x) {
-  Tensor mean = widened(x).mean(channel_dims(x));
-  return {mean, channel_dot(x, x, per_channel(mean, x), true) / static_cast<double>(channel_count(x).value())};
+
+/// By sums that can be differentiated, or by one kernel.
+Statistics statistics(const Tensor& x, bool differentiable) {
+  const IntList dims = channel_dims(x);
+  const double n = static_cast<double>(channel_count(x).value());
+  Tensor mean = widened(x).mean(dims);
+  if (differentiable) return {mean, square(widened(x) - per_channel(mean, x)).mean(dims)};
+  return {mean, std::get<1>(channel_sums(x, x, mean, true)) / n};
 }
 
 Values batch_norm(const Call& c) {
@@ -67,7 +80,7 @@ Values batch_norm(const Call& c) {
           .need("more than one value per channel when training")
           .fix("use a larger batch, or eval()");
     }
-    const Statistics s = statistics(x);
+    const Statistics s = statistics(x, false);
     mean = s.mean;
     var = s.var;
     if (c.has(1)) {
@@ -83,60 +96,69 @@ Values batch_norm(const Call& c) {
   Tensor rstd = rsqrt(var + c.number("eps"));
   Tensor scale = c.has(3) ? widened(c.in[3]) * rstd : rstd;
   Tensor shift = c.has(4) ? widened(c.in[4]) - mean * scale : -(mean * scale);
-  Tensor y = channel_affine(x, per_channel(scale, x), per_channel(shift, x));
+  Tensor y = channel_affine(x, scale, shift);
   if (!c.has(1)) running_mean = mean, running_var = var;
   return {y, running_mean, running_var, mean, rstd};
 }
 
+/// The gradient in ops that have gradients themselves: saved statistics would count as constants here.
+Values batch_norm_grad_again(GradCtx& c) {
+  const Call& k = c.call();
+  const Tensor x = c.in(0), wide = widened(x), g = widened(c.g());
+  const bool training = k.flag("training");
+  const IntList dims = channel_dims(x);
+  const Statistics s = training ? statistics(x, true) : Statistics{widened(c.in(1)), widened(c.in(2))};
+  Tensor away = wide - per_channel(s.mean, x), rstd = per_channel(rsqrt(s.var + k.number("eps")), x), hat = away * rstd;
+  Values out(k.in.size());
+  if (k.has(3) && c.needs(3)) out[3] = (g * hat).sum(dims).to(k.dtype(3));
+  if (k.has(4) && c.needs(4)) out[4] = g.sum(dims).to(k.dtype(4));
+  if (!c.needs(0)) return out;
+  Tensor gw = k.has(3) ? g * per_channel(c.in(3), x) : g;
+  if (training) gw = gw - gw.mean(dims, true) - hat * (gw * hat).mean(dims, true);
+  out[0] = (gw * rstd).to(k.dtype(0));
+  return out;
+}
+
 Values batch_norm_grad(GradCtx& c) {
+  if (dispatch_state().grad_enabled) return batch_norm_grad_again(c);
   const Call& k = c.call();
   const bool training = k.flag("training");
-  const Tensor x = c.in(0), g = c.g(), weight = k.has(3) ? c.in(3) : Tensor();
-  Tensor mean, rstd;
-  if (!training) {
-    mean = widened(c.in(1));
-    rstd = rsqrt(widened(c.in(2)) + k.number("eps"));
-  } else if (dispatch_state().grad_enabled) {  // saved statistics count as constants: computed again from the input
-    const Statistics s = statistics(x);
-    mean = s.mean;
-    rstd = rsqrt(s.var + k.number("eps"));
-  } else {
-    mean = c.out(3);
-    rstd = c.out(4);
-  }
+  const Tensor x = c.in(0), g = c.g(), mean = c.out(3), rstd = c.out(4);
+  auto [sum, dot] = channel_sums(g, x, mean, false);
   Values out(k.in.size());
-  const IntList dims = channel_dims(x);
-  const bool sums = training || (k.has(3) && c.needs(3));
-  Tensor wide = widened(g), sum_g, sum_gx;  // over each channel: g, and g * (x - mean)
-  if (training || (k.has(4) && c.needs(4))) sum_g = wide.sum(dims);
-  if (sums) sum_gx = channel_dot(g, x, per_channel(mean, x), false);
-  if (k.has(3) && c.needs(3)) out[3] = (sum_gx * rstd).to(k.dtype(3));
-  if (k.has(4) && c.needs(4)) out[4] = sum_g.to(k.dtype(4));
+  if (k.has(3) && c.needs(3)) out[3] = (dot * rstd).to(k.dtype(3));
+  if (k.has(4) && c.needs(4)) out[4] = sum.to(k.dtype(4));
   if (!c.needs(0)) return out;
-  Tensor scale = weight.defined() ? widened(weight) * rstd : rstd;
+  Tensor scale = k.has(3) ? widened(c.in(3)) * rstd : rstd;
   if (!training) {
-    out[0] = (wide * per_channel(scale, x)).to(k.dtype(0));
+    out[0] = channel_affine(g, scale, zeros_like(scale));
     return out;
   }
   // scale * (g - mean(g) - (x - mean) * rstd^2 * mean(g * (x - mean))), gathered by g and x.
   const double n = static_cast<double>(channel_count(x).value());
-  Tensor by_x = -(scale * rstd * rstd * sum_gx) / n, constant = -(scale * sum_g) / n - by_x * mean;
-  out[0] = channel_mix(g, x, per_channel(scale, x), per_channel(by_x, x), per_channel(constant, x));
+  Tensor by_x = -(scale * rstd * rstd * dot) / n, constant = -(scale * sum) / n - by_x * mean;
+  out[0] = channel_mix(g, x, scale, by_x, constant);
   return out;
 }
 
 std::vector<Sample> batch_norm_samples() {
   auto call = [](Shape x, bool running, bool affine, bool training, std::string bad = {}) {
     const Shape channels{x.size() > 1 ? x[1] : Dim(1)};
-    Sample s{{{std::move(x)}, {channels}, {channels, 0.5, 2}, {channels}, {channels}}, {{"training", training}, {"momentum", 0.3}}, std::move(bad)};
+    Sample s{{{std::move(x)}, {channels}, {channels, 0.5, 2}, {channels}, {channels}},
+             {{"training", training}, {"momentum", 0.3}},
+             std::move(bad)};
     s.in[1].absent = s.in[2].absent = !running;
     s.in[3].absent = s.in[4].absent = !affine;
     return s;
   };
-  std::vector<Sample> out{call({4, 3}, true, true, true),          call({2, 3, 4, 5}, true, true, true),
-                          call({2, 3, 4, 5}, false, false, true),  call({2, 3, 4, 5}, true, true, false),
-                          call({3, 2, 6}, true, false, false),     call({2, 3, 4, 5}, false, true, false, "running_mean and running_var are missing"),
-                          call({1, 3}, true, true, true, "a channel has one value"), call({5}, true, true, true, "input has 1 dims")};
+  std::vector<Sample> out{call({4, 3}, true, true, true),
+                          call({2, 3, 4, 5}, true, true, true),
+                          call({2, 3, 4, 5}, false, false, true),
+                          call({2, 3, 4, 5}, true, true, false),
+                          call({3, 2, 6}, true, false, false),
+                          call({2, 3, 4, 5}, false, true, false, "running_mean and running_var are missing"),
+                          call({1, 3}, true, true, true, "a channel has one value"),
+                          call({5}, true, true, true, "input has 1 dims")};
   Sample odd = call({2, 3, 4}, true, true, true, "weight has shape [4] but input has 3 channels");
   odd.in[3].shape = {4};
   out.push_back(odd);
@@ -162,86 +184,60 @@ void def_batch_norm(Op& op) {
 
 void def_channel_affine(Op& op) {
   op.schema("channel_affine(input: Float, scale: Float, shift: Float) -> Float @private")
-      .doc("input * scale + shift, in the dtype of the input.")
+      .doc("input * scale + shift with a scale and a shift for each channel (dim 1), in the dtype of the input.")
       .infer([](Infer& c) { c.result(c.dtype(0), c.shape(0)); })
       .nest([](NestCtx& c) {
-        std::vector<Expr> at, channel;
-        for (int d = 0; d < c.rank(0); ++d) at.push_back(c.out_axis(d));
-        for (int d = 0; d < c.rank(0); ++d) channel.push_back(d == 1 ? c.out_axis(1) : constant_int(0));
         const DType t = compute_type(c.dtype(0));
-        c.values = {fma(cast(c.load(0, at), t), cast(c.load(1, channel), t), cast(c.load(2, channel), t))};
+        auto channel = [&](int k) { return cast(c.load(k, {c.out_axis(1)}), t); };
+        c.values = {fma(cast(c.load(0, every_axis(c)), t), channel(1), channel(2))};
       })
-      .grad([](GradCtx& c) {
-        const IntList dims = channel_dims(c.g());
-        Values out(3);
-        if (c.needs(0)) out[0] = (widened(c.g()) * c.in(1)).to(c.call().dtype(0));
-        if (c.needs(1)) out[1] = (widened(c.g()) * widened(c.in(0))).sum(dims, true).to(c.call().dtype(1));
-        if (c.needs(2)) out[2] = widened(c.g()).sum(dims, true).to(c.call().dtype(2));
-        return out;
-      })
-      .samples([] {
-        return std::vector<Sample>{{{{{2, 3, 4}}, {{1, 3, 1}}, {{1, 3, 1}}}},
-                                   {{{{5, 2}}, {{1, 2}}, {{1, 2}}}},
-                                   {{{{2, 3, 4, 5}}, {{1, 3, 1, 1}}, {{1, 3, 1, 1}}}}};
-      });
+      .no_grad()
+      .samples([] { return std::vector<Sample>{{{{{2, 3, 4, 5}}, {{3}}, {{3}}}}, {{{{5, 2}}, {{2}}, {{2}}}}}; });
 }
 
 void def_channel_mix(Op& op) {
   op.schema("channel_mix(input: Float, other: Float, a: Float, b: Float, c: Float) -> Float @private")
-      .doc("input * a + other * b + c with a, b and c of each channel, in the dtype of the input.")
+      .doc("input * a + other * b + c with a, b and c for each channel (dim 1), in the dtype of the input.")
       .infer([](Infer& c) { c.result(c.dtype(0), c.shape(0)); })
       .nest([](NestCtx& c) {
-        std::vector<Expr> at, channel;
-        for (int d = 0; d < c.rank(0); ++d) at.push_back(c.out_axis(d));
-        for (int d = 0; d < c.rank(0); ++d) channel.push_back(d == 1 ? c.out_axis(1) : constant_int(0));
         const DType t = compute_type(c.dtype(0));
-        auto of = [&](int k) { return cast(c.load(k, k < 2 ? at : channel), t); };
-        c.values = {fma(of(0), of(2), fma(of(1), of(3), of(4)))};
+        auto all = [&](int k) { return cast(c.load(k, every_axis(c)), t); };
+        auto channel = [&](int k) { return cast(c.load(k, {c.out_axis(1)}), t); };
+        c.values = {fma(all(0), channel(2), fma(all(1), channel(3), channel(4)))};
       })
-      .grad([](GradCtx& c) {
-        const IntList dims = channel_dims(c.g());
-        Values out(5);
-        Tensor g = widened(c.g());
-        for (int k = 0; k < 5; ++k) {
-          if (!c.needs(k)) continue;
-          Tensor d = k < 2 ? g * c.in(k + 2) : k < 4 ? (g * widened(c.in(k - 2))).sum(dims, true) : g.sum(dims, true);
-          out[static_cast<size_t>(k)] = d.to(c.call().dtype(k));
-        }
-        return out;
-      })
+      .no_grad()
       .samples([] {
-        return std::vector<Sample>{
-            {{{{2, 3, 4}}, {{2, 3, 4}}, {{1, 3, 1}}, {{1, 3, 1}}, {{1, 3, 1}}}},
-            {{{{2, 3}}, {{2, 3}}, {{1, 3}}, {{1, 3}}, {{1, 3}}}},
-            {{{{2, 3, 4, 5}}, {{2, 3, 4, 5}}, {{1, 3, 1, 1}}, {{1, 3, 1, 1}}, {{1, 3, 1, 1}}}}};
+        return std::vector<Sample>{{{{{2, 3, 4, 5}}, {{2, 3, 4, 5}}, {{3}}, {{3}}, {{3}}}},
+                                   {{{{5, 2}}, {{5, 2}}, {{2}}, {{2}}, {{2}}}}};
       });
 }
 
-void def_channel_dot(Op& op) {
-  op.schema("channel_dot(input: Float, other: Float, mean: Float, centred: bool) -> Float @private")
-      .doc("The sum over each channel of input * (other - mean), or (input - mean) * (other - mean) when centred.")
-      .infer([](Infer& c) { c.result(compute_type(c.dtype(0)), Shape{c.shape(0)[1]}); })
+void def_channel_sums(Op& op) {
+  op.schema("channel_sums(input: Float, other: Float, mean: Float, centred: bool) -> (sum: Float, dot: Float) @private")
+      .doc(
+          "For each channel (dim 1) the sum of input, and the sum of input * (other - mean); when centred both sums "
+          "are "
+          "of input - mean.")
+      .infer([](Infer& c) {
+        const DType t = compute_type(c.dtype(0));
+        c.result(t, Shape{c.shape(0)[1]});
+        c.result(t, Shape{c.shape(0)[1]});
+      })
       .compose([](const Call& c) {
-        const Tensor x = widened(c.in[0]), y = widened(c.in[1]) - c.in[2];
-        return Values{((c.flag("centred") ? x - c.in[2] : x) * y).sum(channel_dims(x))};
+        const IntList dims = channel_dims(c.in[0]);
+        Tensor mean = per_channel(c.in[2], c.in[0]), x = widened(c.in[0]);
+        if (c.flag("centred")) x = x - mean;
+        return Values{x.sum(dims), (x * (widened(c.in[1]) - mean)).sum(dims)};
       })
-      .grad([](GradCtx& c) {
-        const bool centred = c.call().flag("centred");
-        const Tensor x = widened(c.in(0)), y = widened(c.in(1)), mean = c.in(2), g = per_channel(c.g(), x);
-        Tensor x_part = centred ? x - mean : x, y_part = y - mean;
-        Values out(3);
-        if (c.needs(0)) out[0] = (y_part * g).to(c.call().dtype(0));
-        if (c.needs(1)) out[1] = (x_part * g).to(c.call().dtype(1));
-        if (c.needs(2)) {
-          Tensor d = centred ? x_part + y_part : x_part;
-          out[2] = (d * -g).sum(channel_dims(x), true).to(c.call().dtype(2));
-        }
-        return out;
-      })
+      .kernel("channel_sums")
+      .no_grad()
       .ulps(64, 64)
       .samples([] {
-        auto call = [](Shape x, Shape mean, bool centred) { return Sample{{{x}, {x}, {mean}}, {{"centred", centred}}, {}}; };
-        return std::vector<Sample>{call({2, 3, 4, 5}, {1, 3, 1, 1}, false), call({6, 2}, {1, 2}, true)};
+        auto call = [](Shape x, bool centred) {
+          const Shape channels{x[1]};
+          return Sample{{{x}, {x}, {channels}}, {{"centred", centred}}, {}};
+        };
+        return std::vector<Sample>{call({2, 3, 4, 5}, false), call({6, 2}, true), call({3, 40, 7, 7}, true)};
       });
 }
 
