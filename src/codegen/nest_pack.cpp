@@ -22,7 +22,7 @@ void add_reduction(PackSink& sink, const NestForm& nest, const ReduceForm& f, DT
       add(sink, reduce_columns_kernel(form, contiguous));
     }
   }
-  if (nest.finish || f.acc() != out) add(sink, finish_kernel(nest, f->acc(), out).kernel);
+  if (nest.finish || f.acc() != out) add(sink, finish_kernel(nest, f.acc(), out).kernel);
 }
 
 void add_call(PackSink& sink, const Call& call, std::span<const Spec> results) {
