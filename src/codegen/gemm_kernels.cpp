@@ -1,5 +1,7 @@
 #include "codegen/gemm_kernels.h"
 
+#include "codegen/cast_kernels.h"
+
 namespace thixo::codegen {
 namespace {
 
@@ -36,7 +38,77 @@ Kernel tile_kernel(DType t, TileShape shape, bool add, bool fused) {
   return k;
 }
 
+struct Gemv {
+  Kernel k;
+  DType type;
+  bool fused;
+  static constexpr int kStep = 1, kSum = 2, kLane = 3, kVector = 4;
+
+  Gemv(DType memory, bool fuse) : type(loaded_type(memory)), fused(fuse && is_float(memory)) {
+    k.buffers = {{"a", memory, BufferKind::In, {}}, {"x", type, BufferKind::In, {}}, {"y", type, BufferKind::Out, {}}};
+    k.sizes = {Dim::named("K"), Dim::named("lda")};
+  }
+  Expr next(Expr a, Expr sum) const {
+    Expr x = load(1, type, axis(kStep));
+    return fused ? fma(a, x, sum) : sum + a * x;
+  }
+  Expr depth() const { return size(k.sizes[0]); }
+  Expr lda() const { return size(k.sizes[1]); }
+};
+
+Kernel gemv_rows_kernel(DType memory, bool fuse) {
+  Gemv g(memory, fuse);
+  Expr a = load(0, g.type, axis(g.k.par_axis) * g.lda() + axis(Gemv::kStep));
+  g.k.body = {make_loop(Gemv::kStep, g.depth(), LoopKind::Vector, {{Gemv::kSum, g.type, Combine::Sum, {}}},
+                        {make_assign(Gemv::kSum, g.next(a, acc(Gemv::kSum, g.type)))}),
+              make_store(2, axis(g.k.par_axis), acc(Gemv::kSum, g.type))};
+  return std::move(g.k);
+}
+
+Kernel gemv_columns_kernel(DType memory, bool fuse) {
+  Gemv g(memory, fuse);
+  constexpr int kVectors = kGemvColumns / kLanes;
+  auto over_vectors = [&](const std::function<Stmt(Expr column, Expr sum, Expr v)>& body) {
+    Expr v = axis(Gemv::kVector),
+         column = axis(g.k.par_axis) * constant_int(kGemvColumns) + v * constant_int(kLanes) + axis(Gemv::kLane);
+    return make_loop(Gemv::kVector, constant_int(kVectors), LoopKind::Unrolled, {},
+                     {body(column, acc_at(Gemv::kSum, g.type, {v}), v)});
+  };
+  Stmt products = over_vectors([&](Expr column, Expr sum, Expr v) {
+    return make_assign(Gemv::kSum, g.next(load(0, g.type, axis(Gemv::kStep) * g.lda() + column), sum), {v});
+  });
+  Stmt results = over_vectors([&](Expr column, Expr sum, Expr) { return make_store(2, column, sum); });
+  AccDecl acc{Gemv::kSum, g.type, Combine::Sum, {}, {kVectors}};
+  Stmt sums = make_loop(Gemv::kStep, g.depth(), LoopKind::Serial, {acc}, {std::move(products)});
+  g.k.body = {
+      make_loop(Gemv::kLane, constant_int(kLanes), LoopKind::Vector, {}, {std::move(sums), std::move(results)})};
+  return std::move(g.k);
+}
+
+Kernel gemv_last_kernel(DType memory, bool fuse) {
+  Gemv g(memory, fuse);
+  g.k.vector_par = true;
+  Expr a = load(0, g.type, axis(Gemv::kStep) * g.lda() + axis(g.k.par_axis));
+  g.k.body = {make_loop(Gemv::kStep, g.depth(), LoopKind::Serial, {{Gemv::kSum, g.type, Combine::Sum, {}}},
+                        {make_assign(Gemv::kSum, g.next(a, acc(Gemv::kSum, g.type)))}),
+              make_store(2, axis(g.k.par_axis), acc(Gemv::kSum, g.type))};
+  return std::move(g.k);
+}
+
 }  // namespace
+
+void add_gemv_kernels(PackSink& sink) {
+  sink.group("gemv");
+  for (DType t : {DType::F32, DType::F64, DType::F16, DType::BF16, DType::I32, DType::I64}) {
+    for (bool fuse : {true, false}) {
+      if (!fuse && !is_float(t)) continue;
+      const std::string key = "gemv." + std::string(dtype_short_name(t)) + (fuse ? "" : ".det");
+      sink.add(key + ".rows", gemv_rows_kernel(t, fuse));
+      sink.add(key + ".columns", gemv_columns_kernel(t, fuse));
+      sink.add(key + ".last", gemv_last_kernel(t, fuse));
+    }
+  }
+}
 
 void add_gemm_kernels(PackSink& sink) {
   for (DType t : {DType::F32, DType::F64, DType::I32, DType::I64}) {

@@ -15,6 +15,7 @@ std::span<const PackSection> pack_sections() {
   static constexpr PackSection kSections[] = {
       add_cast_kernels,
       add_gemm_kernels,
+      add_gemv_kernels,
       add_pointwise_kernels,
       add_nest_kernels,
       add_row_kernels,

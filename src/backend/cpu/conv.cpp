@@ -45,10 +45,11 @@ void add_in_tree(DType type, void* arrays, int64_t count, int64_t n) {
         }
       }
     };
-    if (type == DType::F64) {
-      add(static_cast<double*>(arrays));
-    } else {
-      add(static_cast<float*>(arrays));
+    switch (type) {
+      case DType::F64: return add(static_cast<double*>(arrays));
+      case DType::F32: return add(static_cast<float*>(arrays));
+      case DType::I32: return add(static_cast<uint32_t*>(arrays));
+      default: return add(static_cast<uint64_t*>(arrays));
     }
   });
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "backend/cpu/gemv.h"
 #include "backend/cpu/onednn.h"
 #include "base/deterministic.h"
 #include "base/parallel.h"
@@ -74,7 +75,8 @@ bool library(const Gemm& g) {
 
 void product(const Gemm& g) {
   if (g.m == 0 || g.n == 0) return;
-  if (!library(g)) gemm(g);
+  if (gemv(g) || library(g)) return;
+  gemm(g);
 }
 
 void product_batch(const Gemm& g, int64_t count, const BatchOffsets* offsets) {
