@@ -27,7 +27,4 @@ Kernel expand_kernel(const Kernel& k) {
   return out;
 }
 
-Expr widen_half(DType half) { return widen(input(0, DType::U16), half); }
-Expr narrow_half(DType half) { return narrow(input(0, DType::F32), half); }
-
 }  // namespace thixo::codegen

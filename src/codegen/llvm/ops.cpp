@@ -2,7 +2,7 @@
 
 #include <unordered_map>
 
-#include "codegen/llvm/expand_kernel.h"
+#include "codegen/math/expand.h"
 #include "thixo/error.h"
 
 namespace thixo::codegen {
@@ -45,6 +45,10 @@ Value Ops::select(llvm::Value* c, Value a, Value b) {
   return v;
 }
 
+static Error no_lowering(const ExprNode& n) {
+  return InternalError("the code generator has no instruction for " + expr_str(Expr(&n)));
+}
+
 Value Ops::emit(const ExprNode& n, std::span<const Value> given) {
   if (n.op == ExprOp::Select) return select(given[0].re, given[1], given[2]);
   std::vector<Value> args(given.begin(), given.end());
@@ -62,7 +66,7 @@ Value Ops::emit(const ExprNode& n, std::span<const Value> given) {
     case ExprOp::Complex: return {args[0].re, args[1].re};
     default: break;
   }
-  if (is_complex(t)) return complex_op(n, args);
+  if (is_complex(t)) throw no_lowering(n);  // expand_complex() leaves none
   switch (n.op) {
     case ExprOp::Eq:
     case ExprOp::Ne:
@@ -71,27 +75,6 @@ Value Ops::emit(const ExprNode& n, std::span<const Value> given) {
     default: break;
   }
   return is_float(t) ? float_op(n, args) : Value{int_op(n.op, t, args)};
-}
-
-static Error no_lowering(const ExprNode& n) {
-  return InternalError("the code generator has no instruction for " + expr_str(Expr(&n)));
-}
-
-Value Ops::complex_op(const ExprNode& n, std::span<const Value> args) {
-  const Value a = args[0], b = args.size() > 1 ? args[1] : Value{};
-  switch (n.op) {
-    case ExprOp::Add: return {b_.CreateFAdd(a.re, b.re), b_.CreateFAdd(a.im, b.im)};
-    case ExprOp::Sub: return {b_.CreateFSub(a.re, b.re), b_.CreateFSub(a.im, b.im)};
-    case ExprOp::Mul:
-      return {b_.CreateFSub(b_.CreateFMul(a.re, b.re), b_.CreateFMul(a.im, b.im)),
-              b_.CreateFAdd(b_.CreateFMul(a.re, b.im), b_.CreateFMul(a.im, b.re))};
-    case ExprOp::Neg: return {b_.CreateFNeg(a.re), b_.CreateFNeg(a.im)};
-    case ExprOp::Conj: return {a.re, b_.CreateFNeg(a.im)};
-    case ExprOp::Eq: return {b_.CreateAnd(b_.CreateFCmpOEQ(a.re, b.re), b_.CreateFCmpOEQ(a.im, b.im))};
-    case ExprOp::Ne: return {b_.CreateOr(b_.CreateFCmpUNE(a.re, b.re), b_.CreateFCmpUNE(a.im, b.im))};
-    case ExprOp::IsNan: return {b_.CreateOr(b_.CreateFCmpUNO(a.re, a.re), b_.CreateFCmpUNO(a.im, a.im))};
-    default: throw no_lowering(n);
-  }
 }
 
 Value Ops::float_op(const ExprNode& n, std::span<const Value> args) {
@@ -110,8 +93,6 @@ Value Ops::float_op(const ExprNode& n, std::span<const Value> args) {
       if (!caps_.fma) return {b_.CreateFAdd(b_.CreateFMul(a, b), args[2].re)};
       return {b_.CreateIntrinsic(llvm::Intrinsic::fma, {a->getType()}, {a, b, args[2].re})};
     case ExprOp::Sqrt: return {intrinsic(llvm::Intrinsic::sqrt, a)};
-    case ExprOp::Rsqrt:
-      return {b_.CreateFDiv(llvm::ConstantFP::get(a->getType(), 1.0), intrinsic(llvm::Intrinsic::sqrt, a))};
     case ExprOp::Floor: return {intrinsic(llvm::Intrinsic::floor, a)};
     case ExprOp::Ceil: return {intrinsic(llvm::Intrinsic::ceil, a)};
     case ExprOp::Trunc: return {intrinsic(llvm::Intrinsic::trunc, a)};
@@ -274,14 +255,14 @@ llvm::Value* Ops::half_to_f32(llvm::Value* bits, DType half) {
   if (half == DType::F16 && caps_.f16) {
     return b_.CreateFPExt(b_.CreateBitCast(bits, like(bits, b_.getHalfTy())), like(bits, b_.getFloatTy()));
   }
-  return apply(widen_half(half), {bits}).re;
+  return apply(widen(input(0, DType::U16), half), {bits}).re;
 }
 
 llvm::Value* Ops::f32_to_half(llvm::Value* v, DType half) {
   if (half == DType::F16 && caps_.f16) {
     return b_.CreateBitCast(b_.CreateFPTrunc(v, like(v, b_.getHalfTy())), like(v, b_.getInt16Ty()));
   }
-  return apply(narrow_half(half), {v}).re;
+  return apply(narrow(input(0, DType::F32), half), {v}).re;
 }
 
 /// The value of `body` where its only Input is x.

@@ -46,7 +46,6 @@ class Ops {
   llvm::Value* splat(llvm::Value* v);
   Value float_op(const ExprNode& n, std::span<const Value> args);
   llvm::Value* int_op(ExprOp op, DType t, std::span<const Value> args);
-  Value complex_op(const ExprNode& n, std::span<const Value> args);
   llvm::Value* compare(ExprOp op, DType t, llvm::Value* a, llvm::Value* b);
   llvm::Value* min_max(bool max, DType t, llvm::Value* a, llvm::Value* b);
   llvm::Value* divide(ExprOp op, DType t, llvm::Value* a, llvm::Value* b);
