@@ -567,6 +567,56 @@ Sample index_compare(int64_t n, bool) {
   return s;
 }
 
+/// A body so large that its tail goes through it as a whole block: a polynomial into row scratch, a sum of it, copies
+/// as bf16 and complex; then a quotient. The first column is skipped, so that no stream begins where its buffer does.
+Sample large_body(int64_t n, bool fused) {
+  Numbers numbers(23);
+  constexpr int64_t kRows = 3;
+  constexpr int kDegree = 20;
+  const auto x = numbers.reals<float>(kRows * (n + 1));
+  auto shift = numbers.indices<uint16_t>(n, 0x4100);  // of bf16, up to 8
+  const size_t width = static_cast<size_t>(n);
+  std::vector<float> z(kRows * width), pairs(2 * kRows * width);
+  std::vector<uint16_t> rounded(kRows * width);
+  for (size_t r = 0; r < kRows; ++r) {
+    std::vector<float> terms(width);
+    for (size_t c = 0; c < width; ++c) {
+      const float v = x[r * (width + 1) + c + 1] * 0.2f + bf16_to_f32(shift[c]);
+      for (int k = 0; k < kDegree; ++k) {
+        terms[c] =
+            fused ? std::fma(terms[c], v * 0.1f, static_cast<float>(k)) : terms[c] * (v * 0.1f) + static_cast<float>(k);
+      }
+      rounded[r * width + c] = f32_to_bf16(terms[c]);
+      pairs[2 * (r * width + c)] = terms[c];
+      pairs[2 * (r * width + c) + 1] = v;
+    }
+    const float sum = lane_sum(terms);
+    for (size_t c = 0; c < width; ++c) z[r * width + c] = terms[c] / sum;
+  }
+  const Expr c = size(columns()), one = constant_int(1), flat = axis(0) * c + axis(1);
+  const Expr v = f32(0, axis(0) * (c + one) + axis(1) + one) * constant(0.2f, kF32) + f32(1, axis(1));
+  Expr term = constant(0.0, kF32);
+  for (int k = 0; k < kDegree; ++k) term = fma(term, v * constant(0.1f, kF32), constant(k, kF32));
+  Sample s = by_rows(
+      "large_body",
+      {in("x", kF32),
+       in("shift", DType::BF16),
+       out("z", kF32),
+       out("rounded", DType::BF16),
+       out("pairs", DType::C64),
+       {"row", kF32, BufferKind::Scratch, columns()}},
+      {make_loop(1, c, LoopKind::Vector, {{1, kF32, Combine::Sum, {}}},
+                 {make_store(5, axis(1), term), make_update(1, term), make_store(3, flat, term),
+                  make_store(4, flat, binary(ExprOp::Complex, term, v))}),
+       make_loop(2, c, LoopKind::Vector, {}, {make_store(2, axis(0) * c + axis(2), f32(5, axis(2)) / acc(1, kF32))})},
+      kRows, n);
+  s.buffers = {
+      to_bytes(x),   to_bytes(shift), room<float>(kRows * n), room<uint16_t>(kRows * n), room<float>(2 * kRows * n),
+      room<float>(n)};
+  s.expected = {s.buffers[0], s.buffers[1], to_bytes(z), to_bytes(rounded), to_bytes(pairs), {}};
+  return s;
+}
+
 /// C[6, n] = A[k, 6] B[k, n] in register tiles of 6 rows by 2 vectors, the panel of B copied to scratch first.
 Sample contraction(int64_t n, bool fused) {
   Numbers numbers(22);
@@ -639,6 +689,7 @@ const std::vector<SampleKind>& sample_kinds() {
       {"window_max", window_max},
       {"triangle", triangle},
       {"index_compare", index_compare},
+      {"large_body", large_body},
       {"contraction", contraction},
   };
   return kinds;
