@@ -46,18 +46,6 @@ Kernel cast_kernel(DType from, DType to, bool strided) {
   return k;
 }
 
-// Rows of the input become columns of the output, element by element: the caller hands over tiles that fit the first
-// cache, and scalar moves are quicker there than gathers of 16 lanes.
-Kernel transpose_kernel(DType t) {
-  Kernel k;
-  k.buffers = {{"x", t, BufferKind::In, {}}, {"out", t, BufferKind::Out, {}}};
-  k.sizes = {Dim::named("columns"), Dim::named("ldi"), Dim::named("ldo")};
-  const Expr r = axis(0), c = axis(1);
-  const Stmt move = make_store(1, c * size(k.sizes[2]) + r, load(0, loaded_type(t), r * size(k.sizes[1]) + c));
-  k.body = {make_loop(1, size(k.sizes[0]), LoopKind::Serial, {}, {move})};
-  return k;
-}
-
 }  // namespace
 
 void add_cast_kernels(PackSink& sink) {
@@ -74,9 +62,7 @@ void add_cast_kernels(PackSink& sink) {
   }
   sink.group("copy");
   for (DType t : {DType::U8, DType::U16, DType::U32, DType::U64, DType::C128}) {
-    const std::string bytes = std::to_string(item_size(t));
-    sink.add("copy." + bytes + ".s", cast_kernel(t, t, true));
-    sink.add("transpose." + bytes, transpose_kernel(t));
+    sink.add("copy." + std::to_string(item_size(t)) + ".s", cast_kernel(t, t, true));
   }
 }
 

@@ -3,7 +3,6 @@
 //   cast.<from>.<to>.c     contiguous to contiguous
 //   cast.<from>.<to>.s     strided to strided; ints: stride of the input, stride of the output (in elements)
 //   copy.<bytes>.s         the same without a change of dtype, for elements of 1, 2, 4, 8, 16 bytes
-//   transpose.<bytes>      out[c * ldo + r] = in[r * ldi + c]; r is the parallel axis; ints: columns, ldi, ldo
 #pragma once
 
 #include "codegen/pack_builder.h"

@@ -4,6 +4,7 @@
 #include "ir/backend.h"
 #include "runtime/eager.h"
 #include "runtime/eager_tiles.h"
+#include "runtime/transpose.h"
 
 namespace thixo::detail {
 namespace {
@@ -48,6 +49,8 @@ void CopyRun::run_squares(int64_t begin, int64_t end, int64_t down, int64_t acro
     const int64_t rows = std::min(kSquare, walk.extent[1] - row), columns = std::min(kSquare, walk.extent[0] - column);
     const char* from = src().at(at.offset(0) + column * src().stride[0] + row);
     char* to = dst().at(at.offset(1) + column + row * dst().stride[1]);
+    const int64_t next = std::min(kSquare, walk.extent[0] - column - columns);
+    prefetch_tile(item_size(src().dtype), from + columns * src().stride[0] * src().item(), src().stride[0], next, rows);
     // Through scratch: target rows lie far apart, often in one set of the cache.
     transpose_tile(item_size(src().dtype), from, src().stride[0], scratch, columns, columns, rows);
     for (int64_t r = 0; r < rows; ++r) {

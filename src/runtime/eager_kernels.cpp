@@ -129,18 +129,6 @@ void convert_strided(DType from, const char* src, int64_t src_stride, DType to, 
   run_kernel(copy_kernel(from, to, true), buffers, ints, nullptr, 0, n);
 }
 
-void transpose_tile(size_t item, const char* src, int64_t src_row, char* dst, int64_t dst_row, int64_t rows,
-                    int64_t columns) {
-  static const std::array<KernelFn, 17> kernels = [] {
-    std::array<KernelFn, 17> k{};
-    for (size_t bytes : {1, 2, 4, 8, 16}) k[bytes] = required_kernel("transpose." + std::to_string(bytes));
-    return k;
-  }();
-  void* buffers[] = {const_cast<char*>(src), dst};
-  const int64_t ints[] = {columns, src_row, dst_row};
-  run_kernel(kernels[item], buffers, ints, nullptr, 0, rows);
-}
-
 KernelFn required_kernel(std::string_view key) {
   if (KernelFn k = codegen::find_kernel(key)) return k;
   if (codegen::active_pack() == nullptr) {

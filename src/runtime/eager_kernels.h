@@ -35,10 +35,6 @@ void convert_run(DType from, const char* src, DType to, char* dst, int64_t n);
 /// The same with strides in elements.
 void convert_strided(DType from, const char* src, int64_t src_stride, DType to, char* dst, int64_t dst_stride,
                      int64_t n);
-/// dst[c * dst_rows + r] = src[r * src_row + c] for r < rows, c < columns; same dtype.
-void transpose_tile(size_t item, const char* src, int64_t src_row, char* dst, int64_t dst_row, int64_t rows,
-                    int64_t columns);
-
 /// Calls a kernel; InternalError when it reports a failure.
 inline void run_kernel(KernelFn k, void* const* buffers, const int64_t* ints, const double* params, int64_t begin,
                        int64_t end) {

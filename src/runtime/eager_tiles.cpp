@@ -4,6 +4,7 @@
 #include <array>
 
 #include "core/values.h"
+#include "runtime/transpose.h"
 
 namespace thixo::detail {
 namespace {
@@ -214,6 +215,8 @@ void TileRun::load(size_t k, const char* src, const Tile& t) const {
   const Strided& s = walk_.operands[k];
   if (way_[k] == Way::Transposed) {
     char* raw = fits(k) ? scratch(k) : raw_scratch(k);
+    const int64_t next = std::min(t.columns, walk_.extent[0] - t.column - t.columns);
+    prefetch_tile(item_size(s.dtype), src + t.columns * s.stride[0] * s.item(), s.stride[0], next, t.rows);
     transpose_tile(item_size(s.dtype), src, s.stride[0], raw, t.columns, t.columns, t.rows);
     if (!fits(k)) convert_run(s.dtype, raw, wanted(k), scratch(k), t.rows * t.columns);
     return;
