@@ -28,7 +28,7 @@ void check_target(const Call& call, const Spec& spec, const Tensor& out);
 void check_write(const Call& call, const Tensor& out);
 /// The contents of src, broadcast, into dst: any layouts and dtypes.
 void copy_into(const Tensor& src, const Tensor& dst);
-/// Entries of the backend table: "copy"; cat, pad, flip, ...
+/// Entries of the backend table: "copy"; pad, flip, slice_backward
 void add_copy_entries();
 void add_move_entries();
 

@@ -1,13 +1,9 @@
-// Ops that put tensors into parts of a result: copies between strided windows, whatever the dtype and rank. And the two
-// whose result no loop nest gives: nonzero and randperm.
-#include <numeric>
+// Ops that put a tensor into a part of a result: copies between strided windows, whatever the dtype and rank.
+#include <algorithm>
 
 #include "core/values.h"
 #include "ir/backend.h"
 #include "runtime/eager.h"
-#include "runtime/eager_kernels.h"
-#include "runtime/strided.h"
-#include "thixo/generator.h"
 
 namespace thixo::detail {
 namespace {
@@ -27,17 +23,6 @@ void fill(const Tensor& t, const Scalar& value) {
   const Tensor number(new_record({}, t.dtype()));
   store_scalar(number.record()->data(), t.dtype(), value);
   copy_into(number, t);
-}
-
-void run_cat(const Call& call, std::span<const Tensor> out) {
-  const auto dim = static_cast<size_t>(call.dim("dim", static_cast<int>(out[0].dim())));
-  int64_t start = 0;
-  for (const Tensor& t : call.in) {
-    if (t.dim() == 1 && t.shape()[0] == 0) continue;  // joins anything: see the op
-    const int64_t n = t.shape()[dim].value();
-    copy_into(t, window(out[0], dim, start, n));
-    start += n;
-  }
 }
 
 void run_pad(const Call& call, std::span<const Tensor> out) {
@@ -74,41 +59,11 @@ void run_slice_backward(const Call& call, std::span<const Tensor> out) {
   copy_into(call.in[0], window(out[0], dim, call.integer("start").value(), n, call.integer("step").value()));
 }
 
-void run_nonzero(const Call& call, std::span<const Tensor> out) {
-  const Tensor flags = call.in[0].to(DType::Bool).contiguous();
-  const auto* flag = static_cast<const bool*>(flags.record()->data());
-  auto* to = static_cast<int64_t*>(out[0].record()->data());
-  const Shape& shape = call.shape(0);
-  SmallVec<int64_t, kMaxRank> at(shape.size(), 0);
-  for (int64_t i = 0, n = numel_of(shape).value(); i < n; ++i) {
-    if (flag[i]) to = std::copy(at.begin(), at.end(), to);
-    for (size_t d = shape.size(); d-- > 0;) {
-      if (++at[d] < shape[d].value()) break;
-      at[d] = 0;
-    }
-  }
-}
-
-// Fisher and Yates; place i draws from block counter + i.
-void run_randperm(const Call& call, std::span<const Tensor> out) {
-  const auto rng = std::get<RngKey>(call.attr("generator"));
-  std::vector<int64_t> order(static_cast<size_t>(call.integer("n").value()));
-  std::iota(order.begin(), order.end(), 0);
-  for (size_t i = order.size(); i-- > 1;) {
-    const auto words = philox4x32(rng.key, rng.counter + i);
-    std::swap(order[i], order[(static_cast<uint64_t>(words[0]) << 32 | words[1]) % (i + 1)]);
-  }
-  convert_run(DType::I64, reinterpret_cast<const char*>(order.data()), out[0].dtype(),
-              static_cast<char*>(out[0].record()->data()), static_cast<int64_t>(order.size()));
-}
-
 }  // namespace
 
 void add_move_entries() {
   static constexpr BackendEntry kEntries[] = {
-      {"cat", run_cat},         {"pad", run_pad},           {"flip", run_flip}, {"slice_backward", run_slice_backward},
-      {"nonzero", run_nonzero}, {"randperm", run_randperm},
-  };
+      {"pad", run_pad}, {"flip", run_flip}, {"slice_backward", run_slice_backward}};
   add_backend_entries(kEntries);
 }
 
