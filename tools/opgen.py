@@ -297,7 +297,7 @@ def render(schemas):
     return {
         "thixo/gen/op_options.h": head + "#pragma once\nnamespace thixo {\n" + "\n".join(options) + "\n}  // namespace thixo\n",
         "thixo/gen/ops.h": head + "#pragma once\n#include <tuple>\nnamespace thixo {\n" + "\n".join(functions) + "\n}  // namespace thixo\n",
-        "private_ops.h": head + '#pragma once\n#include "core/attr.h"\n#include "thixo/tensor.h"\nnamespace thixo {\n' + "\n".join(hidden) + "\n}  // namespace thixo\n",
+        "private_ops.h": head + '#pragma once\n#include "thixo/attr.h"\n#include "thixo/tensor.h"\nnamespace thixo {\n' + "\n".join(hidden) + "\n}  // namespace thixo\n",
         "thixo/gen/tensor_methods.inc": head + "\n".join(methods) + "\n",
         "op_ids.h": head + f"#pragma once\nnamespace thixo {{\nstruct OpId {{ enum : int {{ {ids} }}; }};\n}}\n",
         "ops_list.cpp": head + '#include "ir/op.h"\nnamespace thixo::ops {\n' + defs
