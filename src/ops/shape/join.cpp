@@ -322,7 +322,6 @@ void def_flip(Op& op) {
         c.values = {c.load(0, index)};
       })
       .kernel("flip")
-      .batch(along("dims"))
       .grad([](GradCtx& c) {
         IntList dims;
         for (Dim d : c.call().list("dims")) dims.push_back(d);
