@@ -309,6 +309,12 @@ Expr select(Expr c, Expr a, Expr b) {
   const Expr args[] = {c, a, b};
   return make(ExprOp::Select, result_type(ExprOp::Select, args), {c, a, b});
 }
+Expr select_rare(Expr c, Expr a, Expr b) {
+  const Expr args[] = {c, a, b};
+  ExprNode n{.op = ExprOp::Select, .dtype = result_type(ExprOp::Select, args), .i = 1};
+  n.args = {c, a, b};
+  return make_expr(std::move(n));
+}
 Expr fma(Expr a, Expr b, Expr c) {
   const Expr args[] = {a, b, c};
   return make(ExprOp::Fma, result_type(ExprOp::Fma, args), {a, b, c});

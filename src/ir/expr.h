@@ -47,7 +47,7 @@ enum class ExprOp : uint8_t {
   MulHi,     // upper half of an unsigned product (u32)
   // comparisons give Bool
   Eq, Ne, Lt, Le, IsNan,
-  Select,   // (Bool, a, b)
+  Select,   // (Bool, a, b); i = 1: seldom true, so code may branch around a where no lane takes it
   Cast,     // to dtype; float to integer truncates (out of range: unspecified as in C, nan: 0)
   Bitcast,  // same size, other type
   // complex
@@ -102,6 +102,8 @@ Expr load_if(Expr predicate, int buffer, DType t, Expr flat, Expr other);
 Expr unary(ExprOp op, Expr a);
 Expr binary(ExprOp op, Expr a, Expr b);
 Expr select(Expr c, Expr a, Expr b);
+/// select of which c is seldom true and a dear to compute: generated code skips a while no lane takes it.
+Expr select_rare(Expr c, Expr a, Expr b);
 Expr cast(Expr a, DType t);
 Expr bitcast(Expr a, DType t);
 Expr fma(Expr a, Expr b, Expr c);

@@ -66,6 +66,7 @@ class Printer {
       case ExprOp::Size: return "size(" + n.dim.str() + ")";
       case ExprOp::Cast:
       case ExprOp::Bitcast: head.append("<").append(dtype_short_name(n.dtype)).append(">"); break;
+      case ExprOp::Select: head += n.i ? "_rare" : ""; break;
       case ExprOp::At:
       case ExprOp::Load: head += (n.guarded ? "_if" : "") + std::to_string(n.i); break;
       case ExprOp::Input:

@@ -5,7 +5,7 @@
 // values computed in each. A node belongs to the innermost scope that defines one of its axes or changes a
 // state that it reads; loads stay inside regions that may not run. Values of outer scopes are inserted before
 // the jump that leaves for the inner one, so straight-line code suffices: masked and guarded accesses choose
-// between the element's address and a dummy's instead of branching.
+// between the element's address and a dummy's instead of branching (a rare Select in the innermost scope branches).
 #pragma once
 
 #include <llvm/IR/IRBuilder.h>
@@ -57,6 +57,7 @@ class KernelLowering {
   Value lower(Expr e, Mode mode = Mode::Full);
   llvm::Value* scalar(Expr e) { return lower(e).re; }
   Value make(Expr e, Mode mode, size_t scope);
+  Value select_rare(Expr e);
   Value param(const ExprNode& n);
   llvm::Value* size(Dim d);
   llvm::Value* lane_axis(Mode mode);
@@ -177,6 +178,7 @@ class KernelLowering {
   llvm::Function* function_ = nullptr;
   llvm::StructType* args_type_ = nullptr;
   std::vector<Scope> scopes_;
+  size_t innermost_home_ = 0;                    // values go no further out: the region of a rare Select
   std::vector<size_t> axis_scope_;               // by axis slot: the scope that defines it
   std::vector<llvm::Value*> axis_value_;         // by axis slot: Serial axes
   std::unordered_map<size_t, int64_t> constant_axis_;  // by axis slot: Unrolled axes now

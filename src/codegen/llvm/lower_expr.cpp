@@ -1,4 +1,6 @@
 // Expressions: where a node is computed, and its leaves.
+#include <utility>
+
 #include "codegen/llvm/lower.h"
 #include "thixo/error.h"
 
@@ -19,7 +21,7 @@ KernelLowering::Key KernelLowering::key(Expr e, const Deps& d, Mode mode) const 
 
 /// The scope in which a node with these dependencies is computed.
 size_t KernelLowering::home(const Deps& d) const {
-  size_t scope = 0;
+  size_t scope = innermost_home_;
   for (size_t slot = 0; slot < axis_scope_.size(); ++slot) {
     if (d.axes[slot] && !constant_axis_.count(slot)) scope = std::max(scope, axis_scope_[slot]);
   }
@@ -92,6 +94,22 @@ Value KernelLowering::make(Expr e, Mode mode, size_t scope) {
   args.reserve(e->args.size());
   for (Expr a : e->args) args.push_back(lower(a, mode));
   return at(scope, [&] { return ops_.emit(*e.get(), args); });
+}
+
+/// A Select whose condition seldom holds: its first value is computed in a region that runs when a lane takes it.
+Value KernelLowering::select_rare(Expr e) {
+  const Value condition = lower(e->args[0]), usual = lower(e->args[2]);
+  const bool wide = condition.wide() || usual.wide() || lane_dependent(e);
+  const Value result = new_cell(e->dtype, wide);
+  write_cell(result, wide ? ops_.splat(usual) : usual);
+  llvm::Value* any = condition.wide() ? b_.CreateOrReduce(condition.re) : condition.re;
+  region(any, {}, [&] {
+    const size_t before = std::exchange(innermost_home_, scopes_.size() - 1);
+    const Value chosen = ops_.select(condition.re, lower(e->args[1]), usual);
+    write_cell(result, wide ? ops_.splat(chosen) : chosen);
+    innermost_home_ = before;
+  });
+  return read_cell(result, e->dtype, wide);
 }
 
 llvm::Value* KernelLowering::lane_axis(Mode mode) {

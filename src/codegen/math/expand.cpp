@@ -13,8 +13,8 @@ Expr expand_node(Expr e) {
     case ExprOp::Expm1: return expand_expm1(arg(0));
     case ExprOp::Log: return expand_log(arg(0));
     case ExprOp::Log1p: return expand_log1p(arg(0));
-    case ExprOp::Sin: return expand_sin(arg(0), e->i != 0);
-    case ExprOp::Cos: return expand_cos(arg(0), e->i != 0);
+    case ExprOp::Sin: return expand_sin(arg(0));
+    case ExprOp::Cos: return expand_cos(arg(0));
     case ExprOp::Tanh: return expand_tanh(arg(0));
     case ExprOp::Erf: return expand_erf(arg(0));
     case ExprOp::Sigmoid: return expand_sigmoid(arg(0));

@@ -26,7 +26,7 @@ Expr step(Expr a, Expr b, bool narrow) {
 Expr fmod_f64(Expr x, Expr y, DType t) {
   bool narrow = t != DType::F64;
   Expr a = abs(x), b = abs(y), far = b * (narrow ? 0x1p27 : 0x1p26);
-  Expr r = step(step(a, far, narrow), b, narrow);
+  Expr r = step(select_rare(a >= far, step(a, far, narrow), a), b, narrow);
   r = select(r < b, r, num(0, r));
   Expr none = eq(b, num(0, b)) | eq(a, num(INFINITY, a)) | is_nan(a) | is_nan(b);
   return copysign(select(none, num(NAN, r), r), x);

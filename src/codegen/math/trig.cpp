@@ -37,17 +37,6 @@ Reduction reduce_fast_f64(Expr x) {
   return {k.biased, r, (high - r) + low};
 }
 
-Reduction choose(Expr large, Reduction a, Reduction b) {
-  return {select(large, a.quadrant, b.quadrant), select(large, a.r, b.r), select(large, a.low, b.low)};
-}
-
-Reduction reduce(Expr x, bool small) {
-  Reduction fast = is_f64(x) ? reduce_fast_f64(x) : reduce_fast_f32(x);
-  if (small) return fast;
-  Expr large = abs(x) > (is_f64(x) ? kFastF64 : kFastF32);
-  return choose(large, is_f64(x) ? reduce_large_f64(x) : reduce_large_f32(x), fast);
-}
-
 Expr sin_of(const Reduction& a) {
   Expr r = a.r, z = r * r;
   Expr p = polynomial(z, for_type(r, kSinF32, kSinF64));
@@ -73,9 +62,15 @@ Expr in_quadrant(const Reduction& a, int shift) {
   return bitcast(bitcast(v, u) ^ negative, a.r.dtype());
 }
 
+Expr circular(Expr x, int shift) {
+  Expr fast = in_quadrant(is_f64(x) ? reduce_fast_f64(x) : reduce_fast_f32(x), shift);
+  Expr slow = in_quadrant(is_f64(x) ? reduce_large_f64(x) : reduce_large_f32(x), shift);
+  return select_rare(abs(x) > (is_f64(x) ? kFastF64 : kFastF32), slow, fast);
+}
+
 }  // namespace
 
-Expr expand_sin(Expr x, bool small) { return select(eq(x, num(0, x)), x, in_quadrant(reduce(x, small), 0)); }
-Expr expand_cos(Expr x, bool small) { return in_quadrant(reduce(x, small), 1); }
+Expr expand_sin(Expr x) { return select(eq(x, num(0, x)), x, circular(x, 0)); }
+Expr expand_cos(Expr x) { return circular(x, 1); }
 
 }  // namespace thixo::codegen
