@@ -88,6 +88,9 @@ Value KernelLowering::make(Expr e, Mode mode, size_t scope) {
     case ExprOp::Le:
       if (llvm::Value* v = mode == Mode::Full ? compare_indices(e, scope) : nullptr) return {v};
       break;
+    case ExprOp::Select:
+      if (e->i == 1 && scope + 1 == scopes_.size()) return select_rare(e);
+      break;
     default: break;
   }
   std::vector<Value> args;
