@@ -103,7 +103,7 @@ void add_methods_by_hand() {
   method("contiguous", [](const Tensor& t, nb::object f) { return t.contiguous(f.is_none() ? MemoryFormat::Contiguous : to_format(nb::cast<std::string>(nb::str(f)))); },
          nb::arg("memory_format") = nb::none());
   method("clone", [](const Tensor& t, nb::object f) { return t.clone(f.is_none() ? MemoryFormat::Preserve : to_format(nb::cast<std::string>(nb::str(f)))); },
-         nb::arg("memory_format") = nb::none());
+         nb::kw_only(), nb::arg("memory_format") = nb::none());
   method("copy_", [](nb::object self, nb::object src, bool) {
     Tensor t = unwrap(self.ptr());
     t.copy_(TensorArg(to_operand(src.ptr(), "copy_", "src"), SourceLoc()));

@@ -76,6 +76,7 @@ NB_MODULE(_thixo, m) {
   add_dtypes(m);
   add_tensor_type(m);
   add_methods_by_hand();
+  add_op_methods();
   add_op_functions(m);
   add_arrays(m);
   add_core(m);

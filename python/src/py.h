@@ -85,7 +85,8 @@ void add_errors(nb::module_& m);
 void add_op_functions(nb::module_& m);
 void add_arrays(nb::module_& m);
 void add_core(nb::module_& m);
-void add_methods_by_hand();
+void add_methods_by_hand();  // before add_op_methods: nanobind refuses names that exist
+void add_op_methods();
 void add_nn(nb::module_& m);
 void add_training(nb::module_& m);
 void add_transforms(nb::module_& m);

@@ -1,6 +1,9 @@
 // The Python type thixo.Tensor: identity with the C++ record, operators, attributes.
 #include <structmember.h>
 
+#include <algorithm>
+#include <unordered_map>
+
 #include "py.h"
 
 namespace thixo::py {
@@ -259,29 +262,6 @@ PyMemberDef members[] = {{"__dictoffset__", T_PYSSIZET, offsetof(PyTensor, dict)
 
 template <class F> void* slot(F f) { return reinterpret_cast<void*>(f); }
 
-/// Every op that has a method or an in-place form, by name; overloads of one name stand together.
-void add_methods() {
-  std::vector<std::string> order;
-  std::unordered_map<std::string, std::vector<const OpDef*>> methods, inplace;
-  for (int i = 0; i < op_count(); ++i) {
-    const OpDef& d = op_at(i);
-    const Schema& s = op_schema(d);
-    if (s.inplace) inplace[s.name].push_back(&d);
-    if (s.is_private || s.nn || s.creation || s.operands.empty()) continue;
-    bool receiver = std::any_of(s.operands.begin(), s.operands.end(), [](const OperandDecl& o) { return !o.list; });
-    if (receiver) methods[s.name].push_back(&d);
-  }
-  auto* type = reinterpret_cast<PyObject*>(tensor_type);
-  auto put = [&](const std::string& name, std::vector<const OpDef*> overloads, OpForm form) {
-    if (PyDict_GetItemString(tensor_type->tp_dict, name.c_str()) != nullptr) return;  // written by hand
-    PyObject* f = make_op_function(std::move(overloads), form);
-    PyObject_SetAttrString(type, name.c_str(), f);
-    Py_DECREF(f);
-  };
-  for (auto& [name, overloads] : methods) put(name, overloads, OpForm::Method);
-  for (auto& [name, overloads] : inplace) put(name + "_", overloads, OpForm::InPlace);
-}
-
 }  // namespace
 
 PyObject* wrap(const Tensor& t) {
@@ -341,7 +321,29 @@ void add_tensor_type(nb::module_& m) {
   tensor_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
   if (tensor_type == nullptr) throw nb::python_error();
   m.attr("Tensor") = nb::handle(reinterpret_cast<PyObject*>(tensor_type));
-  add_methods();
+}
+
+// Every op that has a method or an in-place form, by name; overloads of one name stand together.
+void add_op_methods() {
+  std::vector<std::string> order;
+  std::unordered_map<std::string, std::vector<const OpDef*>> methods, inplace;
+  for (int i = 0; i < op_count(); ++i) {
+    const OpDef& d = op_at(i);
+    const Schema& s = op_schema(d);
+    if (s.inplace) inplace[s.name].push_back(&d);
+    if (s.is_private || s.nn || s.creation || s.operands.empty()) continue;
+    bool receiver = std::any_of(s.operands.begin(), s.operands.end(), [](const OperandDecl& o) { return !o.list; });
+    if (receiver) methods[s.name].push_back(&d);
+  }
+  auto* type = reinterpret_cast<PyObject*>(tensor_type);
+  auto put = [&](const std::string& name, std::vector<const OpDef*> overloads, OpForm form) {
+    if (PyDict_GetItemString(tensor_type->tp_dict, name.c_str()) != nullptr) return;  // written by hand
+    PyObject* f = make_op_function(std::move(overloads), form);
+    PyObject_SetAttrString(type, name.c_str(), f);
+    Py_DECREF(f);
+  };
+  for (auto& [name, overloads] : methods) put(name, overloads, OpForm::Method);
+  for (auto& [name, overloads] : inplace) put(name + "_", overloads, OpForm::InPlace);
 }
 
 }  // namespace thixo::py
