@@ -1,0 +1,109 @@
+"""Tensor from Python: identity, operators, indexing, arrays, errors. NumPy is the reference."""
+
+import copy
+import gc
+import weakref
+
+import numpy as np
+import pytest
+import thixo
+
+
+def array(*shape):
+    return np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+
+
+def test_a_tensor_is_one_object():
+    p = thixo.ones(2, requires_grad=True)
+    (p * p).sum().backward()
+    assert p.grad is p.grad
+    p.note = "kept"
+    q = [p]
+    del p
+    gc.collect()
+    assert q[0].note == "kept"
+
+
+def test_cycles_through_attributes_are_collected():
+    class Marker:
+        pass
+
+    x = thixo.ones(1)
+    x.me, x.marker = x, Marker()
+    gone = weakref.ref(x.marker)
+    del x
+    gc.collect()
+    assert gone() is None
+
+
+@pytest.mark.parametrize("op", ["+", "-", "*", "/", "<", "==", ">="])
+def test_operators_agree_with_numpy(op):
+    a, b = array(2, 3) + 1, array(3) + 2
+    want = eval(f"a {op} b")
+    got = eval(f"thixo.tensor(a) {op} thixo.tensor(b)").numpy()
+    np.testing.assert_array_equal(got, want)
+
+
+def test_numbers_are_weak_in_promotion():
+    assert (thixo.ones(2, dtype=thixo.float16) + 1.5).dtype == thixo.float16
+    assert (thixo.tensor([1, 2]) * 2).dtype == thixo.int64
+    assert (thixo.tensor([1, 2]) * 2.5).dtype == thixo.float32
+
+
+@pytest.mark.parametrize("key", [0, -1, (slice(None), 1), (Ellipsis, 0), (slice(0, 2), None), (1, slice(0, 3, 2))])
+def test_basic_indexing_is_a_view(key):
+    a = array(3, 4)
+    x = thixo.tensor(a)
+    np.testing.assert_array_equal(x[key].numpy(), a[key])
+    x[key] = -1
+    a[key] = -1
+    np.testing.assert_array_equal(x.numpy(), a)
+
+
+def test_index_tensors_and_masks():
+    a = array(4, 3)
+    x = thixo.tensor(a)
+    np.testing.assert_array_equal(x[thixo.tensor([2, 0])].numpy(), a[[2, 0]])
+    np.testing.assert_array_equal(x[x > 5].numpy(), a[a > 5])
+
+
+def test_arrays_share_memory():
+    a = array(2, 2)
+    x = thixo.from_numpy(a)
+    x += 1
+    assert a[0, 0] == 1
+    y = thixo.ones(3)
+    y.numpy()[1] = 5
+    assert y.tolist() == [1, 5, 1]
+
+
+def test_shape_is_a_tuple():
+    x = thixo.zeros(2, 3)
+    assert x.shape == (2, 3)
+    assert x.shape.numel() == 6
+    assert repr(x.shape) == "thixo.Size([2, 3])"
+
+
+def test_errors_are_pythons_and_teach():
+    with pytest.raises(ValueError, match="broadcast") as e:
+        thixo.ones(2, 3) + thixo.ones(4)
+    assert isinstance(e.value, thixo.ShapeError)
+    with pytest.raises(IndexError, match="out of range"):
+        thixo.ones(2)[5]
+    with pytest.raises(TypeError, match="did you mean 'dim'"):
+        thixo.ones(2).sum(dmi=0)
+
+
+def test_axis_and_keepdims_are_accepted():
+    x = thixo.ones(2, 3)
+    assert x.sum(axis=1, keepdims=True).shape == (2, 1)
+
+
+def test_deepcopy_and_pickle():
+    import pickle
+
+    x = thixo.tensor([1.0, 2.0], requires_grad=True)
+    for y in (copy.deepcopy(x), pickle.loads(pickle.dumps(x))):
+        assert y is not x
+        assert y.requires_grad
+        assert y.tolist() == [1, 2]
