@@ -15,6 +15,8 @@
 namespace thixo::cpu {
 namespace {
 
+using codegen::kGemvColumns;
+
 constexpr int64_t kWork = 1 << 16;     // products of a task
 constexpr int64_t kDepth = 1 << 14;    // products of one sum before it is cut
 

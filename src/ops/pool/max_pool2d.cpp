@@ -113,9 +113,10 @@ void def_window_max(Op& op) {
       .infer([](Infer& c) { c.result(c.dtype(0), with_last(c.shape(0), c.list("places"))); })
       .nest([](NestCtx& c) {
         const DType t = compute_type(c.dtype(0));
-        window_nest(c, Combine::Max, [&](Expr in, Expr y, Expr x) {
+        const Combine largest = t == DType::Bool ? Combine::Or : Combine::Max;
+        window_nest(c, largest, [&](Expr in, Expr y, Expr x) {
           Expr v = c.load_if(in, 0, image_index(c, y, x), constant(0.0, c.dtype(0)));
-          return select(in, cast(v, t), neutral(Combine::Max, t));
+          return select(in, cast(v, t), neutral(largest, t));
         });
       })
       .grad([](GradCtx& c) {
