@@ -1,7 +1,14 @@
 """Inputs of the cases: few digits, so that they are the same numbers in float32."""
+
 import numpy as np
 
-_rng = np.random.default_rng(20240)
+_rng = None
+
+
+def restart():
+    """From here on the same numbers again."""
+    global _rng
+    _rng = np.random.default_rng(20240)
 
 
 def values(*shape, low=-3.0, high=3.0):

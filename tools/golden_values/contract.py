@@ -1,4 +1,5 @@
 """Contractions, convolution, pooling, batch norm and attention, as sums written out."""
+
 import numpy as np
 from golden import case
 from scipy import special
@@ -48,7 +49,12 @@ def conv2d(x, w, bias=None, stride=1, padding=0, dilation=1, groups=1):
     for g in range(groups):
         part = x[:, g * in_per : (g + 1) * in_per]
         kernel = w[g * out_per : (g + 1) * out_per]
-        outs.append(assemble((r, q, np.einsum("ncab,ocab->no", win, kernel)) for r, q, win, _ in windows(part, w.shape[2:], stride, padding, dilation, 0.0)))
+        outs.append(
+            assemble(
+                (r, q, np.einsum("ncab,ocab->no", win, kernel))
+                for r, q, win, _ in windows(part, w.shape[2:], stride, padding, dilation, 0.0)
+            )
+        )
     y = np.concatenate(outs, 1)
     return y if bias is None else y + bias[:, None, None]
 
@@ -58,10 +64,20 @@ def max_pool2d(x, kernel, stride=None, padding=0, dilation=1, ceil_mode=False):
     return assemble((r, q, win.max((2, 3))) for r, q, win, _ in parts)
 
 
+def max_pool2d_places(x, places, *window):
+    parts = zip(windows(x, *window[:4], -np.inf, window[4]), windows(places, *window[:4], -1.0, window[4]), strict=True)
+    flat = ((r, q, v.reshape(*v.shape[:2], -1), at.reshape(*at.shape[:2], -1)) for (r, q, v, _), (_, _, at, _) in parts)
+    return assemble((r, q, np.take_along_axis(at, v.argmax(-1)[..., None], -1)[..., 0]) for r, q, v, at in flat).astype(
+        np.int64
+    )
+
+
 def avg_pool2d(x, kernel, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor=None):
     ones = windows(np.ones_like(x), kernel, stride or kernel, padding, 1, 0.0, ceil_mode)
     parts = []
-    for (r, q, win, inside), (_, _, one, _) in zip(windows(x, kernel, stride or kernel, padding, 1, 0.0, ceil_mode), ones):
+    for (r, q, win, inside), (_, _, one, _) in zip(
+        windows(x, kernel, stride or kernel, padding, 1, 0.0, ceil_mode), ones, strict=True
+    ):
         n = divisor or (inside if count_include_pad else one[0, 0].sum())
         parts.append((r, q, win.sum((2, 3)) / n))
     return assemble(parts)
@@ -99,12 +115,51 @@ def images():
     yield case("conv2d", [x, w, None], conv2d(x, w, dilation=2, padding=2), dilation=[2], padding=[2])
     grouped = values(6, 2, 3, 2)
     yield case("conv2d", [x, grouped, b], conv2d(x, grouped, b, groups=2), groups=2)
+    for size in (3, 2):  # of an even kernel the larger half of the padding comes behind
+        kernel = values(6, 4, size, 3)
+        padded = np.pad(x, ((0, 0), (0, 0), ((size - 1) // 2, size // 2), (1, 1)))
+        yield case("conv2d.padding", [x, kernel, b], conv2d(padded, kernel, b), stride=[1], padding="same")
+    padded = np.pad(x, ((0, 0), (0, 0), (2, 2), (2, 2)))
+    kernel = values(4, 2, 3, 3)
+    same = conv2d(padded, kernel, dilation=2, groups=2)
+    yield case("conv2d.padding", [x, kernel, None], same, stride=[1, 1], padding="same", dilation=[2], groups=2)
+    yield case("conv2d.padding", [x, w, None], conv2d(x, w, stride=2), stride=[2], padding="valid")
     yield case("max_pool2d", [x], max_pool2d(x, 2), kernel_size=[2])
-    yield case("max_pool2d", [x], max_pool2d(x, (3, 2), (2, 1), (1, 1)), kernel_size=[3, 2], stride=[2, 1], padding=[1, 1])
-    yield case("max_pool2d", [x], max_pool2d(x, 2, 2, 0, (2, 1), True), kernel_size=[2], stride=[2], dilation=[2, 1], ceil_mode=True)
+    yield case(
+        "max_pool2d", [x], max_pool2d(x, (3, 2), (2, 1), (1, 1)), kernel_size=[3, 2], stride=[2, 1], padding=[1, 1]
+    )
+    yield case(
+        "max_pool2d",
+        [x],
+        max_pool2d(x, 2, 2, 0, (2, 1), True),
+        kernel_size=[2],
+        stride=[2],
+        dilation=[2, 1],
+        ceil_mode=True,
+    )
+    # The place of the largest value in its image, from the same windows over the places themselves.
+    places = np.broadcast_to(np.arange(30.0).reshape(5, 6), x.shape)
+    for kernel, stride, padding, dilation, ceil in [(2, 2, 0, 1, False), ((3, 2), (2, 1), (1, 1), (1, 2), True)]:
+        at = max_pool2d_places(x, places, kernel, stride, padding, dilation, ceil)
+        most = max_pool2d(x, kernel, stride, padding, dilation, ceil)
+        sizes = {
+            k: list(pair(v))
+            for k, v in [("kernel_size", kernel), ("stride", stride), ("padding", padding), ("dilation", dilation)]
+        }
+        yield case("max_pool2d_with_indices", [x], [most, at], ceil_mode=ceil, **sizes)
     yield case("avg_pool2d", [x], avg_pool2d(x, 2), kernel_size=[2])
-    yield case("avg_pool2d", [x], avg_pool2d(x, 3, 2, 1, True), kernel_size=[3], stride=[2], padding=[1], ceil_mode=True)
-    yield case("avg_pool2d", [x], avg_pool2d(x, 3, 2, 1, False, False), kernel_size=[3], stride=[2], padding=[1], count_include_pad=False)
+    yield case(
+        "avg_pool2d", [x], avg_pool2d(x, 3, 2, 1, True), kernel_size=[3], stride=[2], padding=[1], ceil_mode=True
+    )
+    yield case(
+        "avg_pool2d",
+        [x],
+        avg_pool2d(x, 3, 2, 1, False, False),
+        kernel_size=[3],
+        stride=[2],
+        padding=[1],
+        count_include_pad=False,
+    )
     yield case("avg_pool2d", [x], avg_pool2d(x, 2, 2, 0, divisor=3), kernel_size=[2], divisor_override=3)
 
 

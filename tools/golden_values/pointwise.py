@@ -1,4 +1,5 @@
 """Elementwise ops. Transcendental functions are computed with 60 digits and rounded once."""
+
 import mpmath as mp
 import numpy as np
 from golden import case
@@ -13,7 +14,7 @@ def exact(f, *arrays):
     """f over multiprecision numbers; non-finite arguments are left to the callers."""
     arrays = np.broadcast_arrays(*arrays)
     flat = []
-    for xs in zip(*(a.ravel() for a in arrays)):
+    for xs in zip(*(a.ravel() for a in arrays), strict=True):
         made = f(*(mp.mpmathify(x.item()) for x in xs))
         flat.append(complex(made) if isinstance(made, mp.mpc) else float(made))
     kind = complex if any(isinstance(v, complex) for v in flat) else float
@@ -37,7 +38,11 @@ def unary():
     wide = np.concatenate([x, [400.0, -400.0]])
     positive = np.concatenate([values(12, low=0.01, high=8), [1e-6, 1.0, 400.0]])
     z = complexes(8)
-    yield case("exp", [np.array([-400.0, -20, -1, 0, 1e-6, 1, 20, 400])], exact(mp.exp, np.array([-400.0, -20, -1, 0, 1e-6, 1, 20, 400])))
+    yield case(
+        "exp",
+        [np.array([-400.0, -20, -1, 0, 1e-6, 1, 20, 400])],
+        exact(mp.exp, np.array([-400.0, -20, -1, 0, 1e-6, 1, 20, 400])),
+    )
     yield case("expm1", [x], exact(mp.expm1, x))
     yield case("log", [positive], exact(mp.log, positive))
     yield case("log", [np.array([0.0, -1.0, INF, NAN])], np.array([-INF, NAN, INF, NAN]))
@@ -49,7 +54,15 @@ def unary():
     yield case("tanh", [wide], exact(mp.tanh, wide))
     yield case("sigmoid", [wide], exact(sigmoid, wide))
     yield case("erf", [x], exact(mp.erf, x))
-    for name, f in [("exp", mp.exp), ("log", mp.log), ("sqrt", mp.sqrt), ("sin", mp.sin), ("cos", mp.cos), ("tanh", mp.tanh), ("sigmoid", sigmoid)]:
+    for name, f in [
+        ("exp", mp.exp),
+        ("log", mp.log),
+        ("sqrt", mp.sqrt),
+        ("sin", mp.sin),
+        ("cos", mp.cos),
+        ("tanh", mp.tanh),
+        ("sigmoid", sigmoid),
+    ]:
         yield case(name, [z], exact(lambda v, f=f: mp.mpc(f(v)), z))
     yield case("abs", [np.array([-1.5, 0.0, -INF, 2.0])], np.array([1.5, 0.0, INF, 2.0]))
     yield case("abs", [z], exact(lambda v: mp.mpf(abs(v)), z))
@@ -130,7 +143,14 @@ def choices():
 
 def comparisons():
     a, b = integers(3, 4, low=-2, high=3), integers(4, low=-2, high=3)
-    for name, f in [("eq", np.equal), ("ne", np.not_equal), ("lt", np.less), ("le", np.less_equal), ("gt", np.greater), ("ge", np.greater_equal)]:
+    for name, f in [
+        ("eq", np.equal),
+        ("ne", np.not_equal),
+        ("lt", np.less),
+        ("le", np.less_equal),
+        ("gt", np.greater),
+        ("ge", np.greater_equal),
+    ]:
         yield case(name, [a, b], f(a, b))
     nan = np.array([NAN, 1.0])
     yield case("eq", [nan, nan], np.array([False, True]))

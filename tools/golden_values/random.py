@@ -1,4 +1,5 @@
 """Random ops, from Philox4x32-10 written out here."""
+
 import numpy as np
 from golden import case
 

@@ -1,4 +1,5 @@
 """Reductions over dims, and scans along one."""
+
 import numpy as np
 from golden import case
 from scipy import special
@@ -42,7 +43,14 @@ def cases():
         yield case(name, [x], f(x, axis=1, ddof=0), dim=[1], correction=0)
         yield case(name, [x], f(x, axis=(0, 2), ddof=2, keepdims=True), dim=[0, 2], correction=2, keepdim=True)
         yield case(name, [z], f(z, axis=0, ddof=1), dim=[0])
-    yield case("var_mean", [x], [x.var(axis=1, ddof=0, keepdims=True), x.mean(axis=1, keepdims=True)], dim=[1], correction=0, keepdim=True)
+    yield case(
+        "var_mean",
+        [x],
+        [x.var(axis=1, ddof=0, keepdims=True), x.mean(axis=1, keepdims=True)],
+        dim=[1],
+        correction=0,
+        keepdim=True,
+    )
     for order in (2, 1, 3, float("inf"), float("-inf"), 0):
         yield case("norm", [x[0]], np.linalg.norm(x[0], ord=order, axis=1), p=order, dim=[1])
     yield case("norm", [z], np.linalg.norm(z, axis=0, keepdims=True), dim=[0], keepdim=True)

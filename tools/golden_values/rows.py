@@ -1,4 +1,5 @@
 """Rows: softmax, normalisation and losses."""
+
 import numpy as np
 from golden import case
 from scipy import special
@@ -11,7 +12,10 @@ def layer_norm(x, dims, weight=1.0, bias=0.0, eps=1e-5):
     return away / np.sqrt((away**2).mean(dims, keepdims=True) + eps) * weight + bias
 
 
-def rms_norm(x, dims, weight=1.0, eps=np.finfo(np.float64).eps):
+EPSILON = float(np.finfo(np.float64).eps)
+
+
+def rms_norm(x, dims, weight=1.0, eps=EPSILON):
     return x / np.sqrt((x**2).mean(dims, keepdims=True) + eps) * weight
 
 
@@ -54,11 +58,20 @@ def cases():
     t, weight = np.array([0, 4, 2]), values(5, low=0.5, high=2)
     for reduction in ("none", "mean", "sum"):
         yield case("cross_entropy", [x, t, None], cross_entropy(x, t, reduction=reduction), reduction=reduction)
-        yield case("cross_entropy", [x, t, weight], cross_entropy(x, t, weight, 4, reduction, 0.1), reduction=reduction, ignore_index=4, label_smoothing=0.1)
+        yield case(
+            "cross_entropy",
+            [x, t, weight],
+            cross_entropy(x, t, weight, 4, reduction, 0.1),
+            reduction=reduction,
+            ignore_index=4,
+            label_smoothing=0.1,
+        )
         log_p = special.log_softmax(x, axis=1)
         picked = np.where(t == 2, 0, -weight[t] * log_p[np.arange(3), t])
         total = weight[t][t != 2].sum()
-        yield case("nll_loss", [log_p, t, weight], reduced(picked, reduction, total), reduction=reduction, ignore_index=2)
+        yield case(
+            "nll_loss", [log_p, t, weight], reduced(picked, reduction, total), reduction=reduction, ignore_index=2
+        )
     yield case("nll_loss", [log_p, t, None], -log_p[np.arange(3), t].mean())
     image, labels = values(2, 4, 3), np.array([[0, 1, 2], [3, 0, 1]])
     flat = cross_entropy(np.moveaxis(image, 1, -1).reshape(-1, 4), labels.ravel(), reduction="none", smooth=0.2)
@@ -66,7 +79,12 @@ def cases():
     yield case("cross_entropy", [x[0], np.array(3), None], cross_entropy(x[:1], [3]))
     soft = values(3, 5, low=0, high=1)
     smoothed = 0.9 * soft + 0.1 / 5
-    yield case("cross_entropy", [x, soft, None], np.mean(-(smoothed * special.log_softmax(x, axis=1)).sum(1)), label_smoothing=0.1)
+    yield case(
+        "cross_entropy",
+        [x, soft, None],
+        np.mean(-(smoothed * special.log_softmax(x, axis=1)).sum(1)),
+        label_smoothing=0.1,
+    )
 
     u, v = values(3, 4), values(3, 4)
     p, pw = values(3, 4, low=0, high=1), values(4, low=0.5, high=2)
@@ -74,6 +92,8 @@ def cases():
         yield case("mse_loss", [u, v], reduced((u - v) ** 2, reduction), reduction=reduction)
         yield case("l1_loss", [u, v], reduced(np.abs(u - v), reduction), reduction=reduction)
         plain = -(p * special.log_expit(u) + (1 - p) * special.log_expit(-u))
-        yield case("binary_cross_entropy_with_logits", [u, p, None, None], reduced(plain, reduction), reduction=reduction)
+        yield case(
+            "binary_cross_entropy_with_logits", [u, p, None, None], reduced(plain, reduction), reduction=reduction
+        )
         rich = -(pw * p * special.log_expit(u) + (1 - p) * special.log_expit(-u)) * w[0]
         yield case("binary_cross_entropy_with_logits", [u, p, w[0], pw], reduced(rich, reduction), reduction=reduction)

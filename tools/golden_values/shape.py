@@ -1,4 +1,5 @@
 """Views, joins, index ops and creation: all by NumPy's indexing."""
+
 import numpy as np
 from golden import case
 from numpy.lib.stride_tricks import as_strided
@@ -10,7 +11,9 @@ def views():
     x, y = values(2, 3, 4), values(1, 3, 1)
     yield case("view", [x], x.reshape(6, 4), size=[-1, 4])
     yield case("reshape", [x], x.reshape(3, 8), shape=[3, -1])
-    yield case("as_strided", [x], as_strided(x.ravel()[2:], (3, 2), (8, 40)), size=[3, 2], stride=[1, 5], storage_offset=2)
+    yield case(
+        "as_strided", [x], as_strided(x.ravel()[2:], (3, 2), (8, 40)), size=[3, 2], stride=[1, 5], storage_offset=2
+    )
     yield case("expand", [y], np.broadcast_to(y, (2, 1, 3, 4)), size=[2, -1, 3, 4])
     yield case("permute", [x], x.transpose(2, 0, 1), dims=[2, 0, -2])
     yield case("transpose", [x], x.swapaxes(0, 2), dim0=0, dim1=-1)
