@@ -69,8 +69,11 @@ TargetCaps caps_of(const llvm::TargetMachine& machine, bool deterministic) {
     caps.f16 = sub.checkFeatures("+f16c");
     caps.masked_words = sub.checkFeatures("+avx2");
     caps.masked_all = sub.checkFeatures("+avx512bw") && sub.checkFeatures("+avx512vl");
+    caps.short_vectors = !sub.checkFeatures("+avx");
   } else if (machine.getTargetTriple().isAArch64()) {
-    caps.fma = caps.f16 = true;
+    caps.fma = caps.f16 = caps.short_vectors = true;
+  } else {
+    caps.short_vectors = true;
   }
   caps.fma = caps.fma && !deterministic;
   return caps;

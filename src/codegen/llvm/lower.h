@@ -49,7 +49,7 @@ class KernelLowering {
   struct Lanes {
     size_t axis;
     llvm::Value* start;            // the axis in lane 0
-    llvm::Value* count = nullptr;  // the tail: how many lanes are on (1 to 15), and which
+    llvm::Value* count = nullptr;  // the tail: how many lanes are on (1 to width - 1), and which
     llvm::Value* mask = nullptr;
     llvm::Value* update_mask = nullptr;  // the lanes whose accumulators change; null: all
   };
@@ -61,8 +61,8 @@ class KernelLowering {
   Value param(const ExprNode& n);
   llvm::Value* size(Dim d);
   llvm::Value* lane_axis(Mode mode);
-  llvm::Constant* lane_numbers();                   ///< 0 to 15
-  llvm::Value* first_lanes(llvm::Value* count);  ///< which lanes are below a count (i64, up to 16)
+  llvm::Constant* lane_numbers();                   ///< 0 to width - 1
+  llvm::Value* first_lanes(llvm::Value* count);  ///< which lanes are below a count (i64, up to the width)
   /// A comparison of two indices that differ by a number plus or minus the lane, in 32-bit lanes; null otherwise.
   llvm::Value* compare_indices(Expr e, size_t scope);
   size_t home(const Deps& d) const;
@@ -174,6 +174,7 @@ class KernelLowering {
   llvm::Module& module_;
   llvm::LLVMContext& context_;
   llvm::IRBuilder<> b_;
+  const int width_;  ///< lanes of a vector: kLanes, or 4 (lane_width)
   Ops ops_;
   llvm::Function* function_ = nullptr;
   llvm::StructType* args_type_ = nullptr;

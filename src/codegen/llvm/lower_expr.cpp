@@ -118,8 +118,9 @@ Value KernelLowering::select_rare(Expr e) {
 llvm::Value* KernelLowering::lane_axis(Mode mode) {
   if (mode == Mode::Lane0) return lanes_->start;
   std::vector<llvm::Constant*> steps;
-  for (uint64_t i = 0; i < kLanes; ++i) steps.push_back(b_.getInt64(i));
-  return b_.CreateAdd(b_.CreateVectorSplat(kLanes, lanes_->start), llvm::ConstantVector::get(steps));
+  for (uint64_t i = 0; i < static_cast<uint64_t>(width_); ++i) steps.push_back(b_.getInt64(i));
+  return b_.CreateAdd(b_.CreateVectorSplat(static_cast<unsigned>(width_), lanes_->start),
+                      llvm::ConstantVector::get(steps));
 }
 
 llvm::Value* KernelLowering::compare_indices(Expr e, size_t scope) {
@@ -139,7 +140,7 @@ llvm::Value* KernelLowering::compare_indices(Expr e, size_t scope) {
     d = b_.CreateTrunc(limit(d, llvm::CmpInst::ICMP_SLT, 32), b_.getInt32Ty());
     if (factor == 1) d = b_.CreateNeg(d);
     llvm::Value* lanes = lane_numbers();
-    d = b_.CreateVectorSplat(kLanes, d);
+    d = b_.CreateVectorSplat(static_cast<unsigned>(width_), d);
     switch (e->op) {
       case ExprOp::Eq: return b_.CreateICmpEQ(lanes, d);
       case ExprOp::Ne: return b_.CreateICmpNE(lanes, d);
@@ -150,13 +151,13 @@ llvm::Value* KernelLowering::compare_indices(Expr e, size_t scope) {
 }
 
 llvm::Value* KernelLowering::first_lanes(llvm::Value* count) {
-  llvm::Value* lanes = b_.CreateVectorSplat(kLanes, b_.CreateTrunc(count, b_.getInt32Ty()));
+  llvm::Value* lanes = b_.CreateVectorSplat(static_cast<unsigned>(width_), b_.CreateTrunc(count, b_.getInt32Ty()));
   return b_.CreateICmpULT(lane_numbers(), lanes);
 }
 
 llvm::Constant* KernelLowering::lane_numbers() {
   std::vector<llvm::Constant*> lane;
-  for (uint32_t i = 0; i < kLanes; ++i) lane.push_back(b_.getInt32(i));
+  for (uint32_t i = 0; i < static_cast<uint32_t>(width_); ++i) lane.push_back(b_.getInt32(i));
   return llvm::ConstantVector::get(lane);
 }
 

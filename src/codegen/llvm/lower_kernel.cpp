@@ -3,6 +3,26 @@
 #include "thixo/error.h"
 
 namespace thixo::codegen {
+namespace {
+
+/// Whether the lanes of a loop mean something to the result: one that is folded, or a tile of registers.
+bool lanes_matter(const Block& body, bool in_lanes) {
+  return std::any_of(body.begin(), body.end(), [&](const Stmt& s) {
+    if (s.kind != Stmt::Loop && s.kind != Stmt::If) return false;
+    const bool vector = s.kind == Stmt::Loop && s.loop == LoopKind::Vector;
+    const auto folds = [&](const AccDecl& a) { return !in_lanes && folds_lanes(s, a.id); };
+    if (vector && s.extent->op == ExprOp::Const) return true;
+    return std::any_of(s.accs.begin(), s.accs.end(), folds) || lanes_matter(s.body, in_lanes || vector);
+  });
+}
+
+/// Lanes that are lowered at a time. Where each lane stands for itself and the target's vectors hold four, four at a
+/// time give the same bits as sixteen in a quarter of the code.
+int lane_width(const Kernel& k, const TargetCaps& caps) {
+  return caps.short_vectors && !lanes_matter(k.body, k.vector_par) ? 4 : kLanes;
+}
+
+}  // namespace
 
 KernelLowering::KernelLowering(llvm::Module& module, const Kernel& kernel, const TargetCaps& caps)
     : kernel_(kernel),
@@ -11,7 +31,8 @@ KernelLowering::KernelLowering(llvm::Module& module, const Kernel& kernel, const
       module_(module),
       context_(module.getContext()),
       b_(context_),
-      ops_(b_, caps) {
+      width_(lane_width(kernel, caps)),
+      ops_(b_, caps, width_) {
   axis_scope_.resize(AxisSet().size());
   axis_value_.resize(AxisSet().size());
   buffers_.resize(kernel.buffers.size());
@@ -138,19 +159,19 @@ void KernelLowering::vector_loop(size_t axis, llvm::Value* begin, llvm::Value* e
   };
   llvm::Value* n = b_.CreateSub(end, begin);
   n = b_.CreateSelect(b_.CreateICmpSGT(n, b_.getInt64(0)), n, b_.getInt64(0));  // folds, unlike the intrinsic smax
-  llvm::Value* whole = b_.CreateAdd(begin, b_.CreateAnd(n, b_.getInt64(static_cast<uint64_t>(-kLanes))));
-  llvm::Value* rest = b_.CreateAnd(n, b_.getInt64(kLanes - 1));
+  llvm::Value* whole = b_.CreateAdd(begin, b_.CreateAnd(n, b_.getInt64(static_cast<uint64_t>(-width_))));
+  llvm::Value* rest = b_.CreateAnd(n, b_.getInt64(static_cast<uint64_t>(width_ - 1)));
   const auto* known = llvm::dyn_cast<llvm::ConstantInt>(n);
-  const bool no_blocks = known != nullptr && known->getZExtValue() < kLanes;
-  const bool no_tail = known != nullptr && known->getZExtValue() % kLanes == 0;
+  const bool no_blocks = known != nullptr && known->getZExtValue() < static_cast<uint64_t>(width_);
+  const bool no_tail = known != nullptr && known->getZExtValue() % static_cast<uint64_t>(width_) == 0;
   if (!no_blocks && !no_tail) {
     std::vector<Stream> streams = streams_of(body, axis);
     if (!streams.empty()) return shared_loop(axis, begin, whole, rest, body, std::move(streams));
   }
-  if (known != nullptr && known->getZExtValue() / kLanes == 1) {
+  if (known != nullptr && known->getZExtValue() / static_cast<uint64_t>(width_) == 1) {
     region(nullptr, writes, [&] { run({axis, begin}); });
   } else if (!no_blocks) {
-    counted(begin, whole, kLanes, writes, [&](llvm::Value* i) { run({axis, i}); });
+    counted(begin, whole, width_, writes, [&](llvm::Value* i) { run({axis, i}); });
   }
   if (no_tail) return;
   region(b_.CreateICmpNE(rest, b_.getInt64(0)), writes, [&] {
@@ -235,7 +256,7 @@ void KernelLowering::fold(const AccDecl& a) {
   if (!acc.folds) return;
   for (Value& c : acc.cells) {
     Value v = read_cell(c, a.dtype, true);
-    for (int half = kLanes / 2; half > 0; half /= 2) {
+    for (int half = width_ / 2; half > 0; half /= 2) {
       llvm::SmallVector<int, kLanes> low, high;
       for (int i = 0; i < half; ++i) low.push_back(i), high.push_back(i + half);
       const auto part = [&](const llvm::SmallVector<int, kLanes>& lanes) -> Value {

@@ -102,9 +102,9 @@ KernelLowering::Access KernelLowering::access(llvm::Value* predicate) {
   Access on{lanes_->mask, lanes_->count};
   if (predicate == nullptr) return on;
   if (!predicate->getType()->isVectorTy()) {
-    llvm::Value* all = on.count != nullptr ? on.count : b_.getInt64(kLanes);
+    llvm::Value* all = on.count != nullptr ? on.count : b_.getInt64(static_cast<uint64_t>(width_));
     on.count = b_.CreateSelect(predicate, all, b_.getInt64(0));
-    predicate = b_.CreateVectorSplat(kLanes, predicate);
+    predicate = b_.CreateVectorSplat(static_cast<unsigned>(width_), predicate);
   } else {
     on.count = nullptr;
   }
@@ -176,11 +176,11 @@ Value KernelLowering::load_lanes(DType memory, const Address& a, const Access& o
     return {load_block(t, element_pointer(memory, a.base, a.index), on)};
   }
   if (a.kind == Address::Reverse && on.mask == nullptr && !is_complex(memory)) {
-    llvm::Value* first = b_.CreateSub(a.index, b_.getInt64(kLanes - 1));
+    llvm::Value* first = b_.CreateSub(a.index, b_.getInt64(static_cast<uint64_t>(width_ - 1)));
     return {b_.CreateVectorReverse(load_block(t, element_pointer(memory, a.base, first), on))};
   }
   Value v{llvm::PoisonValue::get(ops_.wide(t)), is_complex(memory) ? llvm::PoisonValue::get(ops_.wide(t)) : nullptr};
-  for (int lane = 0; lane < kLanes; ++lane) {
+  for (int lane = 0; lane < width_; ++lane) {
     const Value x = load_element(memory, lane_pointer(memory, a, lane, on));
     v.re = b_.CreateInsertElement(v.re, x.re, static_cast<uint64_t>(lane));
     if (v.im != nullptr) v.im = b_.CreateInsertElement(v.im, x.im, static_cast<uint64_t>(lane));
@@ -190,14 +190,14 @@ Value KernelLowering::load_lanes(DType memory, const Address& a, const Access& o
 
 namespace {
 /// Lane indices for shuffles: first, first + step, ...
-llvm::SmallVector<int, kLanes> steps(int first, int step, int repeat = 1) {
+llvm::SmallVector<int, kLanes> steps(int width, int first, int step, int repeat = 1) {
   llvm::SmallVector<int, kLanes> s;
-  for (int i = 0; i < kLanes; ++i) s.push_back(first + i / repeat * step);
+  for (int i = 0; i < width; ++i) s.push_back(first + i / repeat * step);
   return s;
 }
-llvm::SmallVector<int, kLanes> zip(int first) {
+llvm::SmallVector<int, kLanes> zip(int width, int first) {
   llvm::SmallVector<int, kLanes> s;
-  for (int i = 0; i < kLanes; ++i) s.push_back(first + i / 2 + i % 2 * kLanes);
+  for (int i = 0; i < width; ++i) s.push_back(first + i / 2 + i % 2 * width);
   return s;
 }
 }  // namespace
@@ -209,10 +209,11 @@ Value KernelLowering::load_complex(DType memory, const Address& a, const Access&
   llvm::Value* half[2];
   for (int i : {0, 1}) {
     Access part;
-    if (on.mask != nullptr) part.mask = b_.CreateShuffleVector(on.mask, steps(i * kLanes / 2, 1, 2));
-    half[i] = load_block(t, b_.CreateConstGEP1_64(t, p, static_cast<uint64_t>(i * kLanes)), part);
+    if (on.mask != nullptr) part.mask = b_.CreateShuffleVector(on.mask, steps(width_, i * width_ / 2, 1, 2));
+    half[i] = load_block(t, b_.CreateConstGEP1_64(t, p, static_cast<uint64_t>(i * width_)), part);
   }
-  return {b_.CreateShuffleVector(half[0], half[1], steps(0, 2)), b_.CreateShuffleVector(half[0], half[1], steps(1, 2))};
+  return {b_.CreateShuffleVector(half[0], half[1], steps(width_, 0, 2)),
+          b_.CreateShuffleVector(half[0], half[1], steps(width_, 1, 2))};
 }
 
 llvm::Value* KernelLowering::load_block(llvm::Type* t, llvm::Value* from, const Access& on) {
@@ -226,11 +227,12 @@ llvm::Value* KernelLowering::load_block(llvm::Type* t, llvm::Value* from, const 
 llvm::Value* KernelLowering::load_prefix(llvm::Type* t, llvm::Value* from, llvm::Value* count) {
   llvm::Type* wide = ops_.wide(t);
   const llvm::Align align = element_align(t);
-  llvm::Value* whole = b_.CreateSelect(b_.CreateICmpEQ(count, b_.getInt64(kLanes)), from, dummy());
+  llvm::Value* whole =
+      b_.CreateSelect(b_.CreateICmpEQ(count, b_.getInt64(static_cast<uint64_t>(width_))), from, dummy());
   b_.CreateAlignedStore(b_.CreateAlignedLoad(wide, whole, align), spare_block(), align);
-  for (uint64_t n = kLanes / 2; n > 0; n /= 2) {
+  for (auto n = static_cast<uint64_t>(width_ / 2); n > 0; n /= 2) {
     llvm::Type* part = llvm::FixedVectorType::get(t, static_cast<unsigned>(n));
-    llvm::Value* offset = b_.CreateAnd(count, b_.getInt64(kLanes - 2 * n));
+    llvm::Value* offset = b_.CreateAnd(count, b_.getInt64(static_cast<uint64_t>(width_) - 2 * n));
     llvm::Value* taken = b_.CreateICmpNE(b_.CreateAnd(count, b_.getInt64(n)), b_.getInt64(0));
     llvm::Value* p = b_.CreateSelect(taken, b_.CreateGEP(t, from, offset), b_.CreateGEP(t, spare_block(), offset));
     b_.CreateAlignedStore(b_.CreateAlignedLoad(part, p, align), b_.CreateGEP(t, spare_block(), offset), align);
@@ -263,17 +265,17 @@ void KernelLowering::store_lanes(DType memory, const Address& a, Value v, const 
     if (v.im == nullptr) return store_block(v.re, p, on);
     for (int i : {0, 1}) {
       Access part;
-      if (on.mask != nullptr) part.mask = b_.CreateShuffleVector(on.mask, steps(i * kLanes / 2, 1, 2));
-      llvm::Value* half = b_.CreateShuffleVector(v.re, v.im, zip(i * kLanes / 2));
-      store_block(half, b_.CreateConstGEP1_64(t, p, static_cast<uint64_t>(i * kLanes)), part);
+      if (on.mask != nullptr) part.mask = b_.CreateShuffleVector(on.mask, steps(width_, i * width_ / 2, 1, 2));
+      llvm::Value* half = b_.CreateShuffleVector(v.re, v.im, zip(width_, i * width_ / 2));
+      store_block(half, b_.CreateConstGEP1_64(t, p, static_cast<uint64_t>(i * width_)), part);
     }
     return;
   }
   if (a.kind == Address::Reverse && on.mask == nullptr && v.im == nullptr) {
-    llvm::Value* first = b_.CreateSub(a.index, b_.getInt64(kLanes - 1));
+    llvm::Value* first = b_.CreateSub(a.index, b_.getInt64(static_cast<uint64_t>(width_ - 1)));
     return store_block(b_.CreateVectorReverse(v.re), element_pointer(memory, a.base, first), on);
   }
-  for (int lane = 0; lane < kLanes; ++lane) {
+  for (int lane = 0; lane < width_; ++lane) {
     const uint64_t n = static_cast<uint64_t>(lane);
     const Value x{b_.CreateExtractElement(v.re, n), v.im != nullptr ? b_.CreateExtractElement(v.im, n) : nullptr};
     store_element(memory, lane_pointer(memory, a, lane, on), x);
@@ -295,11 +297,11 @@ void KernelLowering::store_prefix(llvm::Value* v, llvm::Value* to, llvm::Value* 
   llvm::Type* t = v->getType()->getScalarType();
   const llvm::Align align = element_align(t);
   b_.CreateAlignedStore(v, spare_block(), align);
-  llvm::Value* whole = b_.CreateSelect(b_.CreateICmpEQ(count, b_.getInt64(kLanes)), to, dummy());
+  llvm::Value* whole = b_.CreateSelect(b_.CreateICmpEQ(count, b_.getInt64(static_cast<uint64_t>(width_))), to, dummy());
   b_.CreateAlignedStore(v, whole, align);
-  for (uint64_t n = kLanes / 2; n > 0; n /= 2) {
+  for (auto n = static_cast<uint64_t>(width_ / 2); n > 0; n /= 2) {
     llvm::Type* part = llvm::FixedVectorType::get(t, static_cast<unsigned>(n));
-    llvm::Value* offset = b_.CreateAnd(count, b_.getInt64(kLanes - 2 * n));
+    llvm::Value* offset = b_.CreateAnd(count, b_.getInt64(static_cast<uint64_t>(width_) - 2 * n));
     llvm::Value* taken = b_.CreateICmpNE(b_.CreateAnd(count, b_.getInt64(n)), b_.getInt64(0));
     llvm::Value* from = b_.CreateAlignedLoad(part, b_.CreateGEP(t, spare_block(), offset), align);
     b_.CreateAlignedStore(from, b_.CreateSelect(taken, b_.CreateGEP(t, to, offset), dummy()), align);
@@ -326,7 +328,7 @@ void KernelLowering::add(const Stmt& s) {
   }
   const Access on = access(predicate);
   const Value each = ops_.splat(v);
-  for (int lane = 0; lane < kLanes; ++lane) {
+  for (int lane = 0; lane < width_; ++lane) {
     const uint64_t n = static_cast<uint64_t>(lane);
     const Value x{b_.CreateExtractElement(each.re, n),
                   each.im != nullptr ? b_.CreateExtractElement(each.im, n) : nullptr};

@@ -95,7 +95,8 @@ void KernelLowering::two_rounds(const Rounds& r, const Block& body, std::vector<
   llvm::Type* mask_type = ops_.wide(b_.getInt32Ty());
   llvm::PHINode* mask = b_.CreatePHI(mask_type, 2);
   for (Stream& s : streams) s.base = b_.CreatePHI(b_.getPtrTy(), 2);
-  llvm::Value* stop = b_.CreateSelect(is_tail, b_.CreateAdd(r.whole, b_.getInt64(kLanes)), r.whole);
+  llvm::Value* stop =
+      b_.CreateSelect(is_tail, b_.CreateAdd(r.whole, b_.getInt64(static_cast<uint64_t>(width_))), r.whole);
   b_.CreateCondBr(b_.CreateICmpSLT(start, stop), inside, leave);
 
   b_.SetInsertPoint(inside);
@@ -110,7 +111,7 @@ void KernelLowering::two_rounds(const Rounds& r, const Block& body, std::vector<
   lanes_.reset();
   streams_.clear();
   scopes_.pop_back();
-  llvm::Value* next = b_.CreateNSWAdd(i, b_.getInt64(kLanes));
+  llvm::Value* next = b_.CreateNSWAdd(i, b_.getInt64(static_cast<uint64_t>(width_)));
   i->addIncoming(next, b_.GetInsertBlock());
   b_.CreateCondBr(b_.CreateICmpSLT(next, stop), inside, leave);
 
@@ -152,9 +153,9 @@ void KernelLowering::copy_tail(const Stream& s, llvm::Value* count, bool out) {
   };
   if (!is_complex(memory)) return copy(0, count);
   llvm::Value* parts = b_.CreateShl(count, 1);
-  llvm::Value* low = b_.CreateBinaryIntrinsic(llvm::Intrinsic::umin, parts, b_.getInt64(kLanes));
+  llvm::Value* low = b_.CreateBinaryIntrinsic(llvm::Intrinsic::umin, parts, b_.getInt64(static_cast<uint64_t>(width_)));
   copy(0, low);
-  copy(kLanes, b_.CreateSub(parts, low));
+  copy(static_cast<uint64_t>(width_), b_.CreateSub(parts, low));
 }
 
 }  // namespace thixo::codegen

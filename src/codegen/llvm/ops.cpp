@@ -34,7 +34,7 @@ Value Ops::constant(const ExprNode& n) {
 }
 
 llvm::Value* Ops::splat(llvm::Value* v) {
-  return v == nullptr || v->getType()->isVectorTy() ? v : b_.CreateVectorSplat(kLanes, v);
+  return v == nullptr || v->getType()->isVectorTy() ? v : b_.CreateVectorSplat(lanes_, v);
 }
 Value Ops::splat(Value v) { return {splat(v.re), splat(v.im)}; }
 

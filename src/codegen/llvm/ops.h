@@ -1,4 +1,4 @@
-// The operations of scalar expressions as LLVM instructions, on one value or on 16 lanes alike.
+// The operations of scalar expressions as LLVM instructions, on one value or on all lanes alike.
 #pragma once
 
 #include <llvm/IR/IRBuilder.h>
@@ -15,9 +15,10 @@ struct TargetCaps {
   bool f16 = false;           // conversions between f16 and f32
   bool masked_words = false;  // masked loads and stores of 4 and 8 bytes
   bool masked_all = false;    // and of 1 and 2 bytes
+  bool short_vectors = false;  // of 128 bits: four lanes of 32
 };
 
-/// A lowered value: T or <16 x T>. Complex numbers have both parts; bool is i1; f16 and bf16 are their bits (i16).
+/// A lowered value: T or <lanes x T>. Complex numbers have both parts; bool is i1; f16 and bf16 are their bits (i16).
 struct Value {
   llvm::Value* re = nullptr;
   llvm::Value* im = nullptr;
@@ -26,11 +27,12 @@ struct Value {
 
 class Ops {
  public:
-  Ops(llvm::IRBuilder<>& b, const TargetCaps& caps) : b_(b), caps_(caps) {}
+  Ops(llvm::IRBuilder<>& b, const TargetCaps& caps, int lanes)
+      : b_(b), caps_(caps), lanes_(static_cast<unsigned>(lanes)) {}
 
   llvm::Type* type(DType t) const;         ///< of one value (of one part, where complex)
   llvm::Type* memory_type(DType t) const;  ///< the same with bool as i8
-  llvm::Type* wide(llvm::Type* t) const { return llvm::FixedVectorType::get(t, kLanes); }
+  llvm::Type* wide(llvm::Type* t) const { return llvm::FixedVectorType::get(t, lanes_); }
 
   Value constant(const ExprNode& n);
   Value splat(Value v);
@@ -61,6 +63,7 @@ class Ops {
 
   llvm::IRBuilder<>& b_;
   const TargetCaps& caps_;
+  const unsigned lanes_;
 };
 
 }  // namespace thixo::codegen
