@@ -18,10 +18,18 @@ int category(DType t) { return t == DType::Bool ? 0 : is_int(t) ? 1 : is_float(t
 void measure(PyObject* o, size_t depth, Nested* n) {
   if (!is_sequence(o)) {
     if (depth != n->shape.size()) throw ValueError("tensor: nested sequences of different depth");
-    DType t = is_tensor(o) ? unwrap(o).dtype() : PyBool_Check(o) ? DType::Bool : PyLong_Check(o) ? DType::I64 : PyComplex_Check(o) ? DType::C128 : DType::F64;
-    if (!is_tensor(o) && !is_number(o)) throw nb::type_error((std::string("tensor: an element must be a number, not ") + Py_TYPE(o)->tp_name).c_str());
+    DType t = is_tensor(o)         ? unwrap(o).dtype()
+              : PyBool_Check(o)    ? DType::Bool
+              : PyLong_Check(o)    ? DType::I64
+              : PyComplex_Check(o) ? DType::C128
+                                   : DType::F64;
+    if (!is_tensor(o) && !is_number(o))
+      throw nb::type_error((std::string("tensor: an element must be a number, not ") + Py_TYPE(o)->tp_name).c_str());
     if (!is_tensor(o) && !PyLong_Check(o) && !PyFloat_Check(o) && !PyComplex_Check(o)) t = to_scalar(o).kind();
-    DType canonical = category(t) == 0 ? DType::Bool : category(t) == 1 ? DType::I64 : category(t) == 2 ? DType::F64 : DType::C128;
+    DType canonical = category(t) == 0   ? DType::Bool
+                      : category(t) == 1 ? DType::I64
+                      : category(t) == 2 ? DType::F64
+                                         : DType::C128;
     if (!n->any || category(canonical) > category(n->kind)) n->kind = canonical;
     n->any = true;
     return;
@@ -30,9 +38,11 @@ void measure(PyObject* o, size_t depth, Nested* n) {
   if (depth == n->shape.size()) {
     if (n->any) throw ValueError("tensor: nested sequences of different depth");
     n->shape.push_back(static_cast<int64_t>(size));
-    if (n->shape.size() > kMaxRank) throw ValueError("tensor: more than " + std::to_string(kMaxRank) + " nested sequences");
+    if (n->shape.size() > kMaxRank)
+      throw ValueError("tensor: more than " + std::to_string(kMaxRank) + " nested sequences");
   } else if (!(n->shape[depth] == static_cast<int64_t>(size))) {
-    throw ValueError("tensor: expected a sequence of length " + n->shape[depth].str() + " at depth " + std::to_string(depth) + ", got length " + std::to_string(size));
+    throw ValueError("tensor: expected a sequence of length " + n->shape[depth].str() + " at depth " +
+                     std::to_string(depth) + ", got length " + std::to_string(size));
   }
   for (Py_ssize_t i = 0; i < size; ++i) measure(PySequence_Fast_GET_ITEM(o, i), depth + 1, n);
 }
@@ -85,10 +95,16 @@ std::optional<DType> dtype_of_format(const char* f, Py_ssize_t size) {
     case 'e': return DType::F16;
     case 'f': return DType::F32;
     case 'd': return DType::F64;
-    case 'b': case 'h': case 'i': case 'l': case 'q':
-      return size == 1 ? DType::I8 : size == 2 ? DType::I16 : size == 4 ? DType::I32 : DType::I64;
-    case 'B': case 'H': case 'I': case 'L': case 'Q':
-      return size == 1 ? DType::U8 : size == 2 ? DType::U16 : size == 4 ? DType::U32 : DType::U64;
+    case 'b':
+    case 'h':
+    case 'i':
+    case 'l':
+    case 'q': return size == 1 ? DType::I8 : size == 2 ? DType::I16 : size == 4 ? DType::I32 : DType::I64;
+    case 'B':
+    case 'H':
+    case 'I':
+    case 'L':
+    case 'Q': return size == 1 ? DType::U8 : size == 2 ? DType::U16 : size == 4 ? DType::U32 : DType::U64;
     default: return std::nullopt;
   }
 }
@@ -111,13 +127,18 @@ Tensor from_buffer(PyObject* o) {
   };
   try {
     std::optional<DType> t = dtype_of_format(b->format, b->itemsize);
-    if (!t) throw DTypeError(std::string("from_numpy: elements of format '") + (b->format != nullptr ? b->format : "") + "' are not supported").fix("convert the array to native byte order and a number type");
+    if (!t)
+      throw DTypeError(std::string("from_numpy: elements of format '") + (b->format != nullptr ? b->format : "") +
+                       "' are not supported")
+          .fix("convert the array to native byte order and a number type");
     Shape shape;
     Strides strides;
     for (int d = 0; d < b->ndim; ++d) {
       shape.push_back(static_cast<int64_t>(b->shape[d]));
-      if (b->strides[d] < 0) throw ValueError("from_numpy: negative strides are not supported").fix("call .copy() on the array first");
-      if (b->strides[d] % b->itemsize != 0) throw ValueError("from_numpy: strides must be whole elements").fix("call .copy() on the array first");
+      if (b->strides[d] < 0)
+        throw ValueError("from_numpy: negative strides are not supported").fix("call .copy() on the array first");
+      if (b->strides[d] % b->itemsize != 0)
+        throw ValueError("from_numpy: strides must be whole elements").fix("call .copy() on the array first");
       strides.push_back(static_cast<int64_t>(b->strides[d] / b->itemsize));
     }
     return from_blob(b->buf, shape, strides, *t, release);
@@ -143,7 +164,8 @@ Tensor tensor_from(PyObject* data, PyObject* dtype) {
     PyObject* first = PySequence_Fast_GET_ITEM(data, 0);
     if (!is_sequence(first) && !is_number(first) && !is_tensor(first) && PyObject_HasAttrString(first, "tolist") != 0) {
       nb::list rows;  // a list of arrays
-      for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(data); ++i) rows.append(nb::handle(PySequence_Fast_GET_ITEM(data, i)).attr("tolist")());
+      for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(data); ++i)
+        rows.append(nb::handle(PySequence_Fast_GET_ITEM(data, i)).attr("tolist")());
       return from_nested(rows.ptr(), dtype);
     }
   }
@@ -154,15 +176,19 @@ void add_arrays(nb::module_& m) {
   m.def(
       "tensor",
       [](nb::object data, nb::object dtype, nb::object device, bool requires_grad) {
-        if (!device.is_none() && !(to_device(device.ptr()) == Device())) throw nb::value_error("only device 'cpu' is supported");
+        if (!device.is_none() && !(to_device(device.ptr()) == Device()))
+          throw nb::value_error("only device 'cpu' is supported");
         Tensor t = tensor_from(data.ptr(), dtype.ptr());
         if (requires_grad) t.requires_grad_();
         return t;
       },
-      nb::arg("data"), nb::kw_only(), nb::arg("dtype") = nb::none(), nb::arg("device") = nb::none(), nb::arg("requires_grad") = false,
+      nb::arg("data"), nb::kw_only(), nb::arg("dtype") = nb::none(), nb::arg("device") = nb::none(),
+      nb::arg("requires_grad") = false,
       "A new tensor with a copy of the data: numbers, nested sequences, arrays or a tensor.\n\n"
       ">>> thixo.tensor([1, 2.5])\ntensor([1.0000, 2.5000])");
-  m.def("from_numpy", [](nb::object a) { return from_buffer(a.ptr()); }, nb::arg("ndarray"), "A tensor over the memory of an array, without a copy.");
+  m.def(
+      "from_numpy", [](nb::object a) { return from_buffer(a.ptr()); }, nb::arg("ndarray"),
+      "A tensor over the memory of an array, without a copy.");
   m.def("_item", [](const Tensor& t) { return nb::steal(from_scalar(t.item_scalar())); });
   m.def("_data_ptr", [](const Tensor& t) { return reinterpret_cast<uintptr_t>(t.raw_data()); });
   m.def("_make_subclass", [](nb::type_object cls, const Tensor& t, bool requires_grad) {

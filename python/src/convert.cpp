@@ -92,7 +92,8 @@ Shape to_shape(PyObject* o) {
 
 PyObject* from_shape(const Shape& s) {
   PyObject* t = PyTuple_New(static_cast<Py_ssize_t>(s.size()));
-  for (size_t i = 0; i < s.size(); ++i) PyTuple_SET_ITEM(t, static_cast<Py_ssize_t>(i), PyLong_FromLongLong(s[i].value()));
+  for (size_t i = 0; i < s.size(); ++i)
+    PyTuple_SET_ITEM(t, static_cast<Py_ssize_t>(i), PyLong_FromLongLong(s[i].value()));
   if (g_size == nullptr) return t;
   PyObject* size = PyObject_CallOneArg(g_size, t);
   Py_DECREF(t);
@@ -125,7 +126,8 @@ Tensor to_operand(PyObject* o, const char* op, const char* name) {
 
 Attr to_attr(PyObject* o, const AttrDecl& d, const char* op) {
   auto wrong = [&]() -> Attr {
-    type_error(std::string(op) + "(): argument '" + d.name + "' must be " + kind_text(d) + (d.optional ? " or None" : "") + ", not " +
+    type_error(std::string(op) + "(): argument '" + d.name + "' must be " + kind_text(d) +
+               (d.optional ? " or None" : "") + ", not " +
                (PyUnicode_Check(o) ? "'" + std::string(PyUnicode_AsUTF8(o)) + "'" : std::string(Py_TYPE(o)->tp_name)));
   };
   if (o == Py_None) return d.optional ? Attr() : d.kind == AttrKind::Rng ? Attr(RngKey{}) : wrong();
@@ -178,17 +180,20 @@ void add_dtypes(nb::module_& m) {
       .def(nb::new_([](const char* name) { return Device::parse(name); }))
       .def("__repr__", [](const Device& d) { return "device(type='" + d.str() + "')"; })
       .def("__str__", &Device::str)
-      .def("__eq__", [](const Device& d, nb::handle o) {
-        Device* e = nullptr;
-        if (nb::isinstance<nb::str>(o)) return d.str() == nb::cast<std::string>(o);
-        return nb::try_cast<Device*>(o, e) && e != nullptr && *e == d;
-      })
+      .def("__eq__",
+           [](const Device& d, nb::handle o) {
+             Device* e = nullptr;
+             if (nb::isinstance<nb::str>(o)) return d.str() == nb::cast<std::string>(o);
+             return nb::try_cast<Device*>(o, e) && e != nullptr && *e == d;
+           })
       .def("__hash__", [](const Device& d) { return static_cast<Py_hash_t>(d.type) * 256 + d.index; })
       .def_prop_ro("type", [](const Device& d) { return d.type == DeviceType::Cpu ? "cpu" : "meta"; });
   m.def("_set_size_type", [](nb::object t) { g_size = t.release().ptr(); });
   m.def("get_default_dtype", [] { return nb::steal(from_dtype(default_dtype())); });
   m.def("set_default_dtype", [](nb::object t) { set_default_dtype(to_dtype(t.ptr())); });
-  m.def("promote_types", [](nb::object a, nb::object b) { return nb::steal(from_dtype(promote_types(to_dtype(a.ptr()), to_dtype(b.ptr())))); });
+  m.def("promote_types", [](nb::object a, nb::object b) {
+    return nb::steal(from_dtype(promote_types(to_dtype(a.ptr()), to_dtype(b.ptr()))));
+  });
   m.def("can_cast", [](nb::object a, nb::object b) { return can_cast(to_dtype(a.ptr()), to_dtype(b.ptr())); });
 }
 

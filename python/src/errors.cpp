@@ -48,9 +48,18 @@ void set_error() {
     // The kind stands in the type already; Python prints it before the text.
     std::string text = copy.what();
     size_t colon = text.find(": ");
-    PyErr_SetString(g_types[static_cast<size_t>(e.kind())], text.substr(colon == std::string::npos ? 0 : colon + 2).c_str());
+    PyErr_SetString(g_types[static_cast<size_t>(e.kind())],
+                    text.substr(colon == std::string::npos ? 0 : colon + 2).c_str());
   } catch (nb::python_error& e) {
     e.restore();
+  } catch (const nb::builtin_exception& e) {  // what our own code throws: nb::type_error and its kin
+    static PyObject* const types[] = {PyExc_RuntimeError, PyExc_StopIteration, PyExc_IndexError,
+                                      PyExc_KeyError,     PyExc_ValueError,    PyExc_TypeError,
+                                      PyExc_BufferError,  PyExc_ImportError,   PyExc_AttributeError};
+    auto k = static_cast<size_t>(e.type());
+    PyErr_SetString(k < std::size(types) ? types[k] : PyExc_TypeError, e.what());
+  } catch (const std::bad_cast&) {
+    PyErr_SetString(PyExc_TypeError, "an argument has a type that does not fit");
   } catch (const std::bad_alloc&) {
     PyErr_NoMemory();
   } catch (const std::exception& e) {
@@ -61,9 +70,14 @@ void set_error() {
 void add_errors(nb::module_& m) {
   PyObject* bases[] = {PyExc_ValueError, PyExc_TypeError,           PyExc_RuntimeError, PyExc_IndexError,
                        PyExc_ValueError, PyExc_NotImplementedError, PyExc_OSError,      PyExc_RuntimeError};
-  const char* docs[] = {"Shapes that do not fit together.", "A dtype that an op does not take.", "A device that is not there.",
-                        "An index or dim out of range.",    "A value that makes no sense.",      "A feature that is not there.",
-                        "A file that cannot be read or written.", "A fault inside thixo: please report it."};
+  const char* docs[] = {"Shapes that do not fit together.",
+                        "A dtype that an op does not take.",
+                        "A device that is not there.",
+                        "An index or dim out of range.",
+                        "A value that makes no sense.",
+                        "A feature that is not there.",
+                        "A file that cannot be read or written.",
+                        "A fault inside thixo: please report it."};
   PyObject* base = PyErr_NewExceptionWithDoc("thixo.Error", "Base of all errors of thixo.", nullptr, nullptr);
   m.attr("Error") = nb::handle(base);
   for (size_t k = 0; k < g_types.size(); ++k) {

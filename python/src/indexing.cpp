@@ -48,7 +48,8 @@ PyObject* tensor_subscript(PyObject* self, PyObject* key) {
 int tensor_assign(PyObject* self, PyObject* key, PyObject* value) {
   return guarded_int([&] {
     if (value == nullptr) throw nb::type_error("elements of a tensor cannot be deleted");
-    Tensor v = is_tensor(value) || is_number(value) ? to_operand(value, "index_put_", "value") : tensor_from(value, nullptr);
+    Tensor v =
+        is_tensor(value) || is_number(value) ? to_operand(value, "index_put_", "value") : tensor_from(value, nullptr);
     Tensor t = unwrap(self);
     t.index_put_(std::span<const TensorIndex>(entries(key)), v);
     return 0;

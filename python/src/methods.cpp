@@ -1,7 +1,4 @@
 // Methods of Tensor that are no ops: queries, conversions, autograd.
-#include <nanobind/stl/optional.h>
-#include <nanobind/stl/string.h>
-
 #include "py.h"
 
 namespace thixo::py {
@@ -54,10 +51,13 @@ nb::object tolist(const Tensor& t) {
 }
 
 nb::dict array_interface(const Tensor& t) {
-  static const char* types[] = {"<f8", "<f4", "<f2", nullptr, "<i8", "<i4", "<i2", "|i1", "|u1", "<u2", "<u4", "<u8", "|b1", "<c8", "<c16"};
+  static const char* types[] = {"<f8", "<f4", "<f2", nullptr, "<i8", "<i4", "<i2", "|i1",
+                                "|u1", "<u2", "<u4", "<u8",   "|b1", "<c8", "<c16"};
   const char* type = types[static_cast<int>(t.dtype())];
   if (type == nullptr) throw DTypeError("numpy: NumPy has no bfloat16").fix("convert with .float() first");
-  if (t.requires_grad()) throw ValueError("numpy: the tensor requires a gradient, which an array cannot carry").fix("use x.detach().numpy()");
+  if (t.requires_grad())
+    throw ValueError("numpy: the tensor requires a gradient, which an array cannot carry")
+        .fix("use x.detach().numpy()");
   nb::list shape, strides;
   for (size_t d = 0; d < t.shape().size(); ++d) {
     shape.append(t.shape()[d].value());
@@ -80,54 +80,88 @@ template <class F, class... Extra> void method(const char* name, F&& f, const Ex
 }  // namespace
 
 void add_methods_by_hand() {
-  method("item", [](const Tensor& t) { return nb::steal(from_scalar(t.item_scalar())); }, "The value of a tensor of one element.");
+  method(
+      "item", [](const Tensor& t) { return nb::steal(from_scalar(t.item_scalar())); },
+      "The value of a tensor of one element.");
   method("tolist", tolist, "Nested lists of numbers.");
   method("dim", [](const Tensor& t) { return t.dim(); });
   method("numel", [](const Tensor& t) { return t.numel().value(); });
   method("element_size", [](const Tensor& t) { return item_size(t.dtype()); });
   method("storage_offset", [](const Tensor& t) { return t.storage_offset(); });
   method("data_ptr", [](const Tensor& t) { return reinterpret_cast<uintptr_t>(t.raw_data()); });
-  method("is_contiguous", [](const Tensor& t, nb::object f) { return t.is_contiguous(f.is_none() ? MemoryFormat::Contiguous : to_format(nb::cast<std::string>(nb::str(f)))); },
-         nb::arg("memory_format") = nb::none());
+  method(
+      "is_contiguous",
+      [](const Tensor& t, nb::object f) {
+        return t.is_contiguous(f.is_none() ? MemoryFormat::Contiguous : to_format(nb::cast<std::string>(nb::str(f))));
+      },
+      nb::arg("memory_format") = nb::none());
   method("is_floating_point", [](const Tensor& t) { return is_float(t.dtype()); });
   method("is_complex", [](const Tensor& t) { return is_complex(t.dtype()); });
-  method("size", [](const Tensor& t, std::optional<int64_t> d) { return d ? nb::object(nb::int_(t.size(*d).value())) : nb::steal(from_shape(t.shape())); },
-         nb::arg("dim") = nb::none());
-  method("stride", [](const Tensor& t, std::optional<int64_t> d) -> nb::object {
-    if (d) return nb::int_(t.stride(*d));
-    nb::list l;
-    for (Dim s : t.strides()) l.append(s.value());
-    return nb::tuple(l);
-  }, nb::arg("dim") = nb::none());
+  method(
+      "size",
+      [](const Tensor& t, std::optional<int64_t> d) {
+        return d ? nb::object(nb::int_(t.size(*d).value())) : nb::steal(from_shape(t.shape()));
+      },
+      nb::arg("dim") = nb::none());
+  method(
+      "stride",
+      [](const Tensor& t, std::optional<int64_t> d) -> nb::object {
+        if (d) return nb::int_(t.stride(*d));
+        nb::list l;
+        for (Dim s : t.strides()) l.append(s.value());
+        return nb::tuple(l);
+      },
+      nb::arg("dim") = nb::none());
   method("to", convert, "Another dtype, device or memory format; the same tensor when nothing changes.");
-  method("contiguous", [](const Tensor& t, nb::object f) { return t.contiguous(f.is_none() ? MemoryFormat::Contiguous : to_format(nb::cast<std::string>(nb::str(f)))); },
-         nb::arg("memory_format") = nb::none());
-  method("clone", [](const Tensor& t, nb::object f) { return t.clone(f.is_none() ? MemoryFormat::Preserve : to_format(nb::cast<std::string>(nb::str(f)))); },
-         nb::kw_only(), nb::arg("memory_format") = nb::none());
-  method("copy_", [](nb::object self, nb::object src, bool) {
-    Tensor t = unwrap(self.ptr());
-    t.copy_(TensorArg(to_operand(src.ptr(), "copy_", "src"), SourceLoc()));
-    return self;
-  }, nb::arg("src"), nb::arg("non_blocking") = false);
-  method("fill_", [](nb::object self, nb::object value) {
-    Tensor t = unwrap(self.ptr());
-    t.fill_(to_scalar(value.ptr()));
-    return self;
-  }, nb::arg("value"));
+  method(
+      "contiguous",
+      [](const Tensor& t, nb::object f) {
+        return t.contiguous(f.is_none() ? MemoryFormat::Contiguous : to_format(nb::cast<std::string>(nb::str(f))));
+      },
+      nb::arg("memory_format") = nb::none());
+  method(
+      "clone",
+      [](const Tensor& t, nb::object f) {
+        return t.clone(f.is_none() ? MemoryFormat::Preserve : to_format(nb::cast<std::string>(nb::str(f))));
+      },
+      nb::arg("memory_format") = nb::none());
+  method(
+      "copy_",
+      [](nb::object self, nb::object src, bool) {
+        Tensor t = unwrap(self.ptr());
+        t.copy_(TensorArg(to_operand(src.ptr(), "copy_", "src"), SourceLoc()));
+        return self;
+      },
+      nb::arg("src"), nb::arg("non_blocking") = false);
+  method(
+      "fill_",
+      [](nb::object self, nb::object value) {
+        Tensor t = unwrap(self.ptr());
+        t.fill_(to_scalar(value.ptr()));
+        return self;
+      },
+      nb::arg("value"));
   method("zero_", [](nb::object self) {
     Tensor t = unwrap(self.ptr());
     t.zero_();
     return self;
   });
-  method("requires_grad_", [](nb::object self, bool on) {
-    Tensor t = unwrap(self.ptr());
-    t.requires_grad_(on);
-    return self;
-  }, nb::arg("requires_grad") = true);
-  method("backward", [](const Tensor& t, std::optional<Tensor> gradient, std::optional<bool> retain, bool create) {
-    t.backward(gradient.value_or(Tensor()), retain.value_or(create), create);
-  }, nb::arg("gradient") = nb::none(), nb::arg("retain_graph") = nb::none(), nb::arg("create_graph") = false,
-         "Computes the gradients of this tensor with respect to the leaves that it was made from, and adds them to their .grad.");
+  method(
+      "requires_grad_",
+      [](nb::object self, bool on) {
+        Tensor t = unwrap(self.ptr());
+        t.requires_grad_(on);
+        return self;
+      },
+      nb::arg("requires_grad") = true);
+  method(
+      "backward",
+      [](const Tensor& t, std::optional<Tensor> gradient, std::optional<bool> retain, bool create) {
+        t.backward(gradient.value_or(Tensor()), retain.value_or(create), create);
+      },
+      nb::arg("gradient") = nb::none(), nb::arg("retain_graph") = nb::none(), nb::arg("create_graph") = false,
+      "Computes the gradients of this tensor with respect to the leaves that it was made from, and adds them to their "
+      ".grad.");
   method("detach", [](const Tensor& t) { return t.detach(SourceLoc()); }, "The same values without history.");
   method("detach_", [](nb::object self) {
     Tensor t = unwrap(self.ptr());

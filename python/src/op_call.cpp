@@ -21,8 +21,7 @@ struct Signature {
 };
 
 struct OpFunction {
-  PyObject_HEAD
-  vectorcallfunc call;
+  PyObject_HEAD vectorcallfunc call;
   std::vector<Signature>* overloads;
   PyObject* name;
   PyObject* doc;
@@ -37,7 +36,8 @@ Signature make_signature(const OpDef* op) {
   Signature s{op, &op_schema(*op), {}, 0, -1, -1, false};
   const Schema& sc = *s.schema;
   for (const ParamRef& p : sc.params) {
-    const std::string& n = p.is_operand ? sc.operands[static_cast<size_t>(p.index)].name : sc.attrs[static_cast<size_t>(p.index)].name;
+    const std::string& n =
+        p.is_operand ? sc.operands[static_cast<size_t>(p.index)].name : sc.attrs[static_cast<size_t>(p.index)].name;
     bool rng = !p.is_operand && sc.attrs[static_cast<size_t>(p.index)].kind == AttrKind::Rng;
     if (rng) s.rng = p.index;
     s.names.push_back(PyUnicode_InternFromString(rng ? "generator" : n.c_str()));
@@ -76,7 +76,9 @@ class Parse {
 
  private:
   const char* op() const { return s_.schema->name.c_str(); }
-  [[noreturn]] void fail(const std::string& why) const { throw nb::type_error((std::string(op()) + "(): " + why).c_str()); }
+  [[noreturn]] void fail(const std::string& why) const {
+    throw nb::type_error((std::string(op()) + "(): " + why).c_str());
+  }
 
   bool gathers(size_t param) const {  // x.view(2, 3): ints that stand for one list
     const ParamRef& p = s_.schema->params[param];
@@ -99,10 +101,14 @@ class Parse {
       }
       const ParamRef& p = s_.schema->params[param];
       bool list = p.is_operand && s_.schema->operands[static_cast<size_t>(p.index)].list;
-      if (list && is_tensor(args[next])) fail("argument '" + s_.schema->operands[static_cast<size_t>(p.index)].name + "' must be a list or tuple of Tensors, not Tensor");
+      if (list && is_tensor(args[next]))
+        fail("argument '" + s_.schema->operands[static_cast<size_t>(p.index)].name +
+             "' must be a list or tuple of Tensors, not Tensor");
       slots_[param] = args[next++];
     }
-    if (next < nargs) fail("takes " + std::to_string(s_.positional - (method ? 1 : 0)) + " positional arguments but " + std::to_string(nargs - (method ? 1 : 0)) + " were given");
+    if (next < nargs)
+      fail("takes " + std::to_string(s_.positional - (method ? 1 : 0)) + " positional arguments but " +
+           std::to_string(nargs - (method ? 1 : 0)) + " were given");
   }
 
   void place_keywords(PyObject* const* values, PyObject* kwnames) {
@@ -143,10 +149,12 @@ class Parse {
     } else if (name == "requires_grad" && s_.schema->creation) {
       requires_grad_ = PyObject_IsTrue(value) != 0;
     } else if ((name == "device" || name == "layout" || name == "pin_memory") && s_.schema->creation) {
-      if (name == "device" && value != Py_None && !(to_device(value) == Device())) fail("only device 'cpu' is supported");
+      if (name == "device" && value != Py_None && !(to_device(value) == Device()))
+        fail("only device 'cpu' is supported");
     } else {
       std::string near = nearest(std::string(name));
-      fail("got an unexpected keyword argument '" + std::string(name) + "'" + (near.empty() ? "" : "; did you mean '" + near + "'?"));
+      fail("got an unexpected keyword argument '" + std::string(name) + "'" +
+           (near.empty() ? "" : "; did you mean '" + near + "'?"));
     }
   }
 
@@ -202,13 +210,17 @@ class Parse {
 
   void operand(const OperandDecl& d, PyObject* o) {
     if (d.list) {
-      if (o == nullptr || !is_sequence(o)) fail("argument '" + d.name + "' must be a list or tuple of Tensors" + (o == nullptr ? ", and is missing" : std::string(", not ") + Py_TYPE(o)->tp_name));
+      if (o == nullptr || !is_sequence(o))
+        fail("argument '" + d.name + "' must be a list or tuple of Tensors" +
+             (o == nullptr ? ", and is missing" : std::string(", not ") + Py_TYPE(o)->tp_name));
       for (Py_ssize_t k = 0; k < PySequence_Fast_GET_SIZE(o); ++k) {
         PyObject* item = PySequence_Fast_GET_ITEM(o, k);
         in_.push_back(d.optional && item == Py_None ? Tensor() : to_operand(item, op(), d.name.c_str()));
       }
     } else if (o == nullptr || o == Py_None) {
-      if (!d.optional) fail(o == nullptr ? "missing argument '" + d.name + "'" : "argument '" + d.name + "' must be a Tensor, not None");
+      if (!d.optional)
+        fail(o == nullptr ? "missing argument '" + d.name + "'"
+                          : "argument '" + d.name + "' must be a Tensor, not None");
       in_.push_back(Tensor());
     } else {
       in_.push_back(to_operand(o, op(), d.name.c_str()));
@@ -275,7 +287,8 @@ PyObject* op_vectorcall(PyObject* self, PyObject* const* args, size_t nargsf, Py
   auto* f = reinterpret_cast<OpFunction*>(self);
   auto nargs = static_cast<size_t>(PyVectorcall_NARGS(nargsf));
   return guarded([&]() -> PyObject* {
-    if (f->form != OpForm::Function && (nargs == 0 || !is_tensor(args[0]))) throw nb::type_error("an op method needs a Tensor before the dot");
+    if (f->form != OpForm::Function && (nargs == 0 || !is_tensor(args[0])))
+      throw nb::type_error("an op method needs a Tensor before the dot");
     std::string reasons;
     for (const Signature& s : *f->overloads) {
       std::optional<Parse> p;
@@ -295,7 +308,9 @@ PyObject* op_vectorcall(PyObject* self, PyObject* const* args, size_t nargsf, Py
 PyObject* method_get(PyObject* self, PyObject* object, PyObject*) {
   return object == nullptr ? Py_NewRef(self) : PyMethod_New(self, object);
 }
-PyObject* op_repr(PyObject* self) { return PyUnicode_FromFormat("<thixo op %U>", reinterpret_cast<OpFunction*>(self)->name); }
+PyObject* op_repr(PyObject* self) {
+  return PyUnicode_FromFormat("<thixo op %U>", reinterpret_cast<OpFunction*>(self)->name);
+}
 PyObject* op_name(PyObject* self, void*) { return Py_NewRef(reinterpret_cast<OpFunction*>(self)->name); }
 PyObject* op_doc_string(PyObject* self, void*) { return Py_NewRef(reinterpret_cast<OpFunction*>(self)->doc); }
 PyObject* op_module(PyObject*, void*) { return PyUnicode_FromString("thixo"); }
@@ -307,9 +322,10 @@ PyObject* op_schemas(PyObject* self, void*) {
 }
 
 PyMemberDef op_members[] = {{"__vectorcalloffset__", T_PYSSIZET, offsetof(OpFunction, call), READONLY, nullptr}, {}};
-PyGetSetDef op_getset[] = {{"__name__", op_name, nullptr, nullptr, nullptr},     {"__qualname__", op_name, nullptr, nullptr, nullptr},
-                           {"__doc__", op_doc_string, nullptr, nullptr, nullptr}, {"__module__", op_module, nullptr, nullptr, nullptr},
-                           {"__schemas__", op_schemas, nullptr, nullptr, nullptr}, {}};
+PyGetSetDef op_getset[] = {
+    {"__name__", op_name, nullptr, nullptr, nullptr},       {"__qualname__", op_name, nullptr, nullptr, nullptr},
+    {"__doc__", op_doc_string, nullptr, nullptr, nullptr},  {"__module__", op_module, nullptr, nullptr, nullptr},
+    {"__schemas__", op_schemas, nullptr, nullptr, nullptr}, {}};
 
 PyTypeObject* make_type(const char* name, bool method) {
   std::vector<PyType_Slot> slots = {{Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},

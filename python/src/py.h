@@ -5,6 +5,13 @@
 #pragma once
 
 #include <nanobind/nanobind.h>
+// Here and not where they are needed: a source that lacks one compiles and fails at its first call.
+#include <nanobind/stl/function.h>
+#include <nanobind/stl/map.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
 
 #include "thixo/registry.h"
 #include "thixo/tensor.h"
@@ -14,8 +21,7 @@ namespace nb = nanobind;
 namespace thixo::py {
 
 struct PyTensor {
-  PyObject_HEAD
-  Object* object;  // a TensorRecord, owned
+  PyObject_HEAD Object* object;  // a TensorRecord, owned
   PyObject* dict;
   PyObject* weak;
 };

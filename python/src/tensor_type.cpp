@@ -68,7 +68,8 @@ PyObject* bind_new(PyTypeObject* type, Object* object) {
 
 PyObject* tensor_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   return guarded([&]() -> PyObject* {
-    if (kwargs != nullptr && PyDict_GET_SIZE(kwargs) > 0) throw nb::type_error("Tensor() takes no keyword arguments; use thixo.tensor(data, dtype=...)");
+    if (kwargs != nullptr && PyDict_GET_SIZE(kwargs) > 0)
+      throw nb::type_error("Tensor() takes no keyword arguments; use thixo.tensor(data, dtype=...)");
     PyObject* data = PyTuple_GET_SIZE(args) == 1 ? PyTuple_GET_ITEM(args, 0) : nullptr;
     Tensor t;
     if (data == nullptr || PyLong_Check(data)) {
@@ -143,7 +144,8 @@ int number_bool(PyObject* a) {
   return guarded_int([&] {
     Tensor t = unwrap(a);
     if (t.numel().value() != 1) {
-      throw ValueError("the truth of a tensor with " + std::to_string(t.numel().value()) + " elements is ambiguous").fix("use any() or all()");
+      throw ValueError("the truth of a tensor with " + std::to_string(t.numel().value()) + " elements is ambiguous")
+          .fix("use any() or all()");
     }
     Scalar s = t.item_scalar();
     return s.to_complex() != std::complex<double>(0) ? 1 : 0;
@@ -158,7 +160,8 @@ PyObject* number_int(PyObject* a) {
 PyObject* number_index(PyObject* a) {
   return guarded([&]() -> PyObject* {
     Tensor t = unwrap(a);
-    if (!is_int(t.dtype()) && t.dtype() != DType::Bool) throw nb::type_error("only integer tensors of one element can be an index");
+    if (!is_int(t.dtype()) && t.dtype() != DType::Bool)
+      throw nb::type_error("only integer tensors of one element can be an index");
     return PyLong_FromLongLong(t.item_scalar().to_int());
   });
 }
@@ -240,22 +243,23 @@ PyObject* get_base(PyObject* s, void*) { return wrap(unwrap(s).base()); }
 PyObject* get_itemsize(PyObject* s, void*) { return PyLong_FromSize_t(item_size(unwrap(s).dtype())); }
 PyObject* get_nbytes(PyObject* s, void*) { return PyLong_FromSize_t(unwrap(s).nbytes()); }
 
-PyGetSetDef getset[] = {{"shape", get_shape, nullptr, "sizes, a thixo.Size", nullptr},
-                        {"dtype", get_dtype, nullptr, "element type", nullptr},
-                        {"device", get_device, nullptr, "where the data is", nullptr},
-                        {"ndim", get_ndim, nullptr, "number of dims", nullptr},
-                        {"requires_grad", get_requires_grad, set_requires_grad, "whether a gradient is wanted", nullptr},
-                        {"grad", get_grad, set_grad, "the accumulated gradient, or None", nullptr},
-                        {"is_leaf", get_is_leaf, nullptr, "not made by a recorded op", nullptr},
-                        {"T", get_transposed, nullptr, "the first two dims swapped", nullptr},
-                        {"mT", get_m_transposed, nullptr, "the last two dims swapped", nullptr},
-                        {"data", get_data, set_data, "the same values without history", nullptr},
-                        {"_version", get_version, nullptr, "writes to the storage so far", nullptr},
-                        {"_base", get_base, nullptr, "what this is a view of, or None", nullptr},
-                        {"itemsize", get_itemsize, nullptr, "bytes of one element", nullptr},
-                        {"nbytes", get_nbytes, nullptr, "bytes of all elements", nullptr},
-                        {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr},
-                        {}};
+PyGetSetDef getset[] = {
+    {"shape", get_shape, nullptr, "sizes, a thixo.Size", nullptr},
+    {"dtype", get_dtype, nullptr, "element type", nullptr},
+    {"device", get_device, nullptr, "where the data is", nullptr},
+    {"ndim", get_ndim, nullptr, "number of dims", nullptr},
+    {"requires_grad", get_requires_grad, set_requires_grad, "whether a gradient is wanted", nullptr},
+    {"grad", get_grad, set_grad, "the accumulated gradient, or None", nullptr},
+    {"is_leaf", get_is_leaf, nullptr, "not made by a recorded op", nullptr},
+    {"T", get_transposed, nullptr, "the first two dims swapped", nullptr},
+    {"mT", get_m_transposed, nullptr, "the last two dims swapped", nullptr},
+    {"data", get_data, set_data, "the same values without history", nullptr},
+    {"_version", get_version, nullptr, "writes to the storage so far", nullptr},
+    {"_base", get_base, nullptr, "what this is a view of, or None", nullptr},
+    {"itemsize", get_itemsize, nullptr, "bytes of one element", nullptr},
+    {"nbytes", get_nbytes, nullptr, "bytes of all elements", nullptr},
+    {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr},
+    {}};
 PyMemberDef members[] = {{"__dictoffset__", T_PYSSIZET, offsetof(PyTensor, dict), READONLY, nullptr},
                          {"__weaklistoffset__", T_PYSSIZET, offsetof(PyTensor, weak), READONLY, nullptr},
                          {}};
@@ -278,46 +282,48 @@ PyObject* wrap_as(PyTypeObject* type, const Tensor& t) {
 
 void add_tensor_type(nb::module_& m) {
   set_binding_hooks({retain_python, release_python});
-  PyType_Slot slots[] = {{Py_tp_new, slot(tensor_new)},
-                         {Py_tp_init, slot(tensor_init)},
-                         {Py_tp_dealloc, slot(tensor_dealloc)},
-                         {Py_tp_traverse, slot(tensor_traverse)},
-                         {Py_tp_clear, slot(tensor_clear)},
-                         {Py_tp_repr, slot(tensor_repr)},
-                         {Py_tp_hash, slot(tensor_hash)},
-                         {Py_tp_richcompare, slot(compare)},
-                         {Py_tp_iter, slot(tensor_iter)},
-                         {Py_tp_getset, getset},
-                         {Py_tp_members, members},
-                         {Py_tp_doc, const_cast<char*>("A multi-dimensional array with gradients: thixo.tensor([1., 2.]).")},
-                         {Py_nb_add, slot(number_add)},
-                         {Py_nb_subtract, slot(number_sub)},
-                         {Py_nb_multiply, slot(number_mul)},
-                         {Py_nb_true_divide, slot(number_div)},
-                         {Py_nb_floor_divide, slot(number_floordiv)},
-                         {Py_nb_remainder, slot(number_mod)},
-                         {Py_nb_power, slot(number_pow)},
-                         {Py_nb_matrix_multiply, slot(number_matmul)},
-                         {Py_nb_and, slot(number_and)},
-                         {Py_nb_or, slot(number_or)},
-                         {Py_nb_xor, slot(number_xor)},
-                         {Py_nb_negative, slot(number_neg)},
-                         {Py_nb_positive, slot(number_pos)},
-                         {Py_nb_absolute, slot(number_abs)},
-                         {Py_nb_invert, slot(number_invert)},
-                         {Py_nb_bool, slot(number_bool)},
-                         {Py_nb_float, slot(number_float)},
-                         {Py_nb_int, slot(number_int)},
-                         {Py_nb_index, slot(number_index)},
-                         {Py_nb_inplace_add, slot(number_add_inplace)},
-                         {Py_nb_inplace_subtract, slot(number_sub_inplace)},
-                         {Py_nb_inplace_multiply, slot(number_mul_inplace)},
-                         {Py_nb_inplace_true_divide, slot(number_div_inplace)},
-                         {Py_mp_length, slot(tensor_length)},
-                         {Py_mp_subscript, slot(tensor_subscript)},
-                         {Py_mp_ass_subscript, slot(tensor_assign)},
-                         {0, nullptr}};
-  PyType_Spec spec{"thixo.Tensor", sizeof(PyTensor), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots};
+  PyType_Slot slots[] = {
+      {Py_tp_new, slot(tensor_new)},
+      {Py_tp_init, slot(tensor_init)},
+      {Py_tp_dealloc, slot(tensor_dealloc)},
+      {Py_tp_traverse, slot(tensor_traverse)},
+      {Py_tp_clear, slot(tensor_clear)},
+      {Py_tp_repr, slot(tensor_repr)},
+      {Py_tp_hash, slot(tensor_hash)},
+      {Py_tp_richcompare, slot(compare)},
+      {Py_tp_iter, slot(tensor_iter)},
+      {Py_tp_getset, getset},
+      {Py_tp_members, members},
+      {Py_tp_doc, const_cast<char*>("A multi-dimensional array with gradients: thixo.tensor([1., 2.]).")},
+      {Py_nb_add, slot(number_add)},
+      {Py_nb_subtract, slot(number_sub)},
+      {Py_nb_multiply, slot(number_mul)},
+      {Py_nb_true_divide, slot(number_div)},
+      {Py_nb_floor_divide, slot(number_floordiv)},
+      {Py_nb_remainder, slot(number_mod)},
+      {Py_nb_power, slot(number_pow)},
+      {Py_nb_matrix_multiply, slot(number_matmul)},
+      {Py_nb_and, slot(number_and)},
+      {Py_nb_or, slot(number_or)},
+      {Py_nb_xor, slot(number_xor)},
+      {Py_nb_negative, slot(number_neg)},
+      {Py_nb_positive, slot(number_pos)},
+      {Py_nb_absolute, slot(number_abs)},
+      {Py_nb_invert, slot(number_invert)},
+      {Py_nb_bool, slot(number_bool)},
+      {Py_nb_float, slot(number_float)},
+      {Py_nb_int, slot(number_int)},
+      {Py_nb_index, slot(number_index)},
+      {Py_nb_inplace_add, slot(number_add_inplace)},
+      {Py_nb_inplace_subtract, slot(number_sub_inplace)},
+      {Py_nb_inplace_multiply, slot(number_mul_inplace)},
+      {Py_nb_inplace_true_divide, slot(number_div_inplace)},
+      {Py_mp_length, slot(tensor_length)},
+      {Py_mp_subscript, slot(tensor_subscript)},
+      {Py_mp_ass_subscript, slot(tensor_assign)},
+      {0, nullptr}};
+  PyType_Spec spec{"thixo.Tensor", sizeof(PyTensor), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+                   slots};
   tensor_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
   if (tensor_type == nullptr) throw nb::python_error();
   m.attr("Tensor") = nb::handle(reinterpret_cast<PyObject*>(tensor_type));

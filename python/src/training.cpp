@@ -1,10 +1,4 @@
 // Optimizers, schedules, data and files.
-#include <nanobind/stl/function.h>
-#include <nanobind/stl/map.h>
-#include <nanobind/stl/optional.h>
-#include <nanobind/stl/pair.h>
-#include <nanobind/stl/string.h>
-#include <nanobind/stl/vector.h>
 #include <nanobind/trampoline.h>
 
 #include "py.h"
@@ -59,24 +53,33 @@ std::vector<optim::ParamGroup> groups(nb::handle params) {
 
 void add_optimizers(nb::module_& m) {
   using nb::arg;
-  nb::class_<optim::Optimizer>(m, "Optimizer", counted<optim::Optimizer>(), nb::dynamic_attr(), nb::is_weak_referenceable())
+  nb::class_<optim::Optimizer>(m, "Optimizer", counted<optim::Optimizer>(), nb::dynamic_attr(),
+                               nb::is_weak_referenceable())
       .def("_step", [](optim::Optimizer& o) { o.step(); })
-      .def("zero_grad", [](optim::Optimizer& o, bool none) { o.zero_grad(none); }, arg("set_to_none") = true)
-      .def("add_param_group", [](optim::Optimizer& o, nb::object g) { o.add_param_group(groups(nb::make_tuple(g))[0]); })
+      .def(
+          "zero_grad", [](optim::Optimizer& o, bool none) { o.zero_grad(none); }, arg("set_to_none") = true)
+      .def("add_param_group",
+           [](optim::Optimizer& o, nb::object g) { o.add_param_group(groups(nb::make_tuple(g))[0]); })
       .def("_group_count", [](optim::Optimizer& o) { return o.param_groups().size(); })
       .def("_group_params", [](optim::Optimizer& o, size_t i) { return o.param_groups().at(i).params; })
       .def("_group_settings", [](optim::Optimizer& o, size_t i) { return o.param_groups().at(i).settings; })
-      .def("_set", [](optim::Optimizer& o, size_t i, const std::string& key, double v) { o.param_groups().at(i)[key] = v; })
+      .def("_set",
+           [](optim::Optimizer& o, size_t i, const std::string& key, double v) { o.param_groups().at(i)[key] = v; })
       .def("_state", &optim::Optimizer::state_dict)
       .def("_load_state", &optim::Optimizer::load_state_dict);
-  nb::class_<optim::SGD, optim::Optimizer>(m, "SGD")
-      .def("__init__", [](optim::SGD* self, nb::object p, double lr, double momentum, double dampening, double decay, bool nesterov, bool maximize, nb::object, nb::object) {
-        new (self) optim::SGD(groups(p), {lr, momentum, dampening, decay, nesterov, maximize});
-      }, arg("params"), arg("lr") = 1e-3, arg("momentum") = 0.0, arg("dampening") = 0.0, arg("weight_decay") = 0.0, arg("nesterov") = false, nb::kw_only(),
-           arg("maximize") = false, arg("foreach") = nb::none(), arg("fused") = nb::none());
+  nb::class_<optim::SGD, optim::Optimizer>(m, "SGD").def(
+      "__init__",
+      [](optim::SGD* self, nb::object p, double lr, double momentum, double dampening, double decay, bool nesterov,
+         bool maximize, nb::object,
+         nb::object) { new (self) optim::SGD(groups(p), {lr, momentum, dampening, decay, nesterov, maximize}); },
+      arg("params"), arg("lr") = 1e-3, arg("momentum") = 0.0, arg("dampening") = 0.0, arg("weight_decay") = 0.0,
+      arg("nesterov") = false, nb::kw_only(), arg("maximize") = false, arg("foreach") = nb::none(),
+      arg("fused") = nb::none());
   auto adam = [&]<class O, class Options>(const char* name, double decay, O*, Options*) {
-    nb::class_<O, optim::Optimizer>(m, name)
-        .def("__init__", [](O* self, nb::object p, double lr, std::pair<double, double> betas, double eps, double weight_decay, bool amsgrad, bool maximize, nb::object, nb::object) {
+    nb::class_<O, optim::Optimizer>(m, name).def(
+        "__init__",
+        [](O* self, nb::object p, double lr, std::pair<double, double> betas, double eps, double weight_decay,
+           bool amsgrad, bool maximize, nb::object, nb::object) {
           Options o;
           o.lr = lr;
           o.betas = betas;
@@ -85,8 +88,10 @@ void add_optimizers(nb::module_& m) {
           o.amsgrad = amsgrad;
           o.maximize = maximize;
           new (self) O(groups(p), o);
-        }, arg("params"), arg("lr") = 1e-3, arg("betas") = std::pair(0.9, 0.999), arg("eps") = 1e-8, arg("weight_decay") = decay, arg("amsgrad") = false, nb::kw_only(),
-             arg("maximize") = false, arg("foreach") = nb::none(), arg("fused") = nb::none());
+        },
+        arg("params"), arg("lr") = 1e-3, arg("betas") = std::pair(0.9, 0.999), arg("eps") = 1e-8,
+        arg("weight_decay") = decay, arg("amsgrad") = false, nb::kw_only(), arg("maximize") = false,
+        arg("foreach") = nb::none(), arg("fused") = nb::none());
   };
   adam("Adam", 0, static_cast<optim::Adam*>(nullptr), static_cast<optim::AdamOptions*>(nullptr));
   adam("AdamW", 1e-2, static_cast<optim::AdamW*>(nullptr), static_cast<optim::AdamWOptions*>(nullptr));
@@ -99,31 +104,43 @@ void add_schedules(nb::module_& m) {
       .def("step", &optim::LRScheduler::step)
       .def_prop_rw("last_epoch", &optim::LRScheduler::last_epoch, &optim::LRScheduler::set_epoch)
       .def("get_last_lr", &optim::LRScheduler::get_last_lr)
-      .def("state_dict", [](optim::LRScheduler& s) {
-        nb::dict d;
-        d["last_epoch"] = s.last_epoch();
-        return d;
-      })
-      .def("load_state_dict", [](optim::LRScheduler& s, nb::dict d) { s.set_epoch(nb::cast<int64_t>(d["last_epoch"])); });
-  nb::class_<optim::LambdaLR, optim::LRScheduler>(m, "LambdaLR").def(nb::init<const Optimizer&, std::function<double(int64_t)>>(), arg("optimizer"), arg("lr_lambda"));
-  nb::class_<optim::StepLR, optim::LRScheduler>(m, "StepLR").def(nb::init<const Optimizer&, int64_t, double>(), arg("optimizer"), arg("step_size"), arg("gamma") = 0.1);
-  nb::class_<optim::ExponentialLR, optim::LRScheduler>(m, "ExponentialLR").def(nb::init<const Optimizer&, double>(), arg("optimizer"), arg("gamma"));
+      .def("state_dict",
+           [](optim::LRScheduler& s) {
+             nb::dict d;
+             d["last_epoch"] = s.last_epoch();
+             return d;
+           })
+      .def("load_state_dict",
+           [](optim::LRScheduler& s, nb::dict d) { s.set_epoch(nb::cast<int64_t>(d["last_epoch"])); });
+  nb::class_<optim::LambdaLR, optim::LRScheduler>(m, "LambdaLR")
+      .def(nb::init<const Optimizer&, std::function<double(int64_t)>>(), arg("optimizer"), arg("lr_lambda"));
+  nb::class_<optim::StepLR, optim::LRScheduler>(m, "StepLR")
+      .def(nb::init<const Optimizer&, int64_t, double>(), arg("optimizer"), arg("step_size"), arg("gamma") = 0.1);
+  nb::class_<optim::ExponentialLR, optim::LRScheduler>(m, "ExponentialLR")
+      .def(nb::init<const Optimizer&, double>(), arg("optimizer"), arg("gamma"));
   nb::class_<optim::LinearLR, optim::LRScheduler>(m, "LinearLR")
-      .def(nb::init<const Optimizer&, double, double, int64_t>(), arg("optimizer"), arg("start_factor") = 1.0 / 3, arg("end_factor") = 1.0, arg("total_iters") = 5);
+      .def(nb::init<const Optimizer&, double, double, int64_t>(), arg("optimizer"), arg("start_factor") = 1.0 / 3,
+           arg("end_factor") = 1.0, arg("total_iters") = 5);
   nb::class_<optim::CosineAnnealingLR, optim::LRScheduler>(m, "CosineAnnealingLR")
       .def(nb::init<const Optimizer&, int64_t, double>(), arg("optimizer"), arg("T_max"), arg("eta_min") = 0.0);
   nb::class_<optim::OneCycleLR, optim::LRScheduler>(m, "OneCycleLR")
-      .def("__init__", [](optim::OneCycleLR* self, const Optimizer& o, double max_lr, std::optional<int64_t> total, std::optional<int64_t> epochs,
-                          std::optional<int64_t> per_epoch, double pct_start, const std::string& anneal, double div, double final_div) {
-        if (!total && !(epochs && per_epoch)) throw ValueError("OneCycleLR: give total_steps, or epochs and steps_per_epoch");
-        optim::OneCycleOptions options;
-        options.pct_start = pct_start;
-        options.anneal_strategy = anneal;
-        options.div_factor = div;
-        options.final_div_factor = final_div;
-        new (self) optim::OneCycleLR(o, max_lr, total ? *total : *epochs * *per_epoch, options);
-      }, arg("optimizer"), arg("max_lr"), arg("total_steps") = nb::none(), arg("epochs") = nb::none(), arg("steps_per_epoch") = nb::none(), arg("pct_start") = 0.3,
-           arg("anneal_strategy") = "cos", arg("div_factor") = 25.0, arg("final_div_factor") = 1e4);
+      .def(
+          "__init__",
+          [](optim::OneCycleLR* self, const Optimizer& o, double max_lr, std::optional<int64_t> total,
+             std::optional<int64_t> epochs, std::optional<int64_t> per_epoch, double pct_start,
+             const std::string& anneal, double div, double final_div) {
+            if (!total && !(epochs && per_epoch))
+              throw ValueError("OneCycleLR: give total_steps, or epochs and steps_per_epoch");
+            optim::OneCycleOptions options;
+            options.pct_start = pct_start;
+            options.anneal_strategy = anneal;
+            options.div_factor = div;
+            options.final_div_factor = final_div;
+            new (self) optim::OneCycleLR(o, max_lr, total ? *total : *epochs * *per_epoch, options);
+          },
+          arg("optimizer"), arg("max_lr"), arg("total_steps") = nb::none(), arg("epochs") = nb::none(),
+          arg("steps_per_epoch") = nb::none(), arg("pct_start") = 0.3, arg("anneal_strategy") = "cos",
+          arg("div_factor") = 25.0, arg("final_div_factor") = 1e4);
 }
 
 /// A data set written in Python: __getitem__ and __len__.
@@ -143,7 +160,9 @@ struct PythonDataset : data::Dataset {
     nb::gil_scoped_acquire gil;
     nb::object sample = source[nb::int_(i)];
     TensorList out;
-    auto add = [&](nb::handle h) { out.push_back(is_tensor(h.ptr()) ? unwrap(h.ptr()) : tensor_from(h.ptr(), nullptr)); };
+    auto add = [&](nb::handle h) {
+      out.push_back(is_tensor(h.ptr()) ? unwrap(h.ptr()) : tensor_from(h.ptr(), nullptr));
+    };
     if (nb::isinstance<nb::tuple>(sample) || nb::isinstance<nb::list>(sample)) {
       for (nb::handle h : sample) add(h);
     } else {
@@ -155,12 +174,18 @@ struct PythonDataset : data::Dataset {
 
 void add_data(nb::module_& m) {
   using nb::arg;
-  nb::class_<data::Dataset>(m, "_Dataset", counted<data::Dataset>()).def("__len__", &data::Dataset::size).def("_get", &data::Dataset::get);
-  nb::class_<data::TensorDataset, data::Dataset>(m, "_TensorDataset").def(nb::init<TensorList>()).def("_tensors", &data::TensorDataset::tensors);
-  nb::class_<data::Subset, data::Dataset>(m, "_Subset").def("__init__", [](data::Subset* self, data::Dataset* of, std::vector<int64_t> i) {
-    new (self) data::Subset(Ref<data::Dataset>(of), std::move(i));
-  });
-  m.def("_python_dataset", [](nb::object source) { return static_cast<data::Dataset*>(new PythonDataset(std::move(source))); });
+  nb::class_<data::Dataset>(m, "_Dataset", counted<data::Dataset>())
+      .def("__len__", &data::Dataset::size)
+      .def("_get", &data::Dataset::get);
+  nb::class_<data::TensorDataset, data::Dataset>(m, "_TensorDataset")
+      .def(nb::init<TensorList>())
+      .def("_tensors", &data::TensorDataset::tensors);
+  nb::class_<data::Subset, data::Dataset>(m, "_Subset")
+      .def("__init__", [](data::Subset* self, data::Dataset* of, std::vector<int64_t> i) {
+        new (self) data::Subset(Ref<data::Dataset>(of), std::move(i));
+      });
+  m.def("_python_dataset",
+        [](nb::object source) { return static_cast<data::Dataset*>(new PythonDataset(std::move(source))); });
   nb::class_<data::DataLoader::Iterator>(m, "_Iterator").def("next", [](data::DataLoader::Iterator& it) {
     std::optional<TensorList> batch;
     {
@@ -170,16 +195,18 @@ void add_data(nb::module_& m) {
     return batch;
   });
   nb::class_<data::DataLoader>(m, "_DataLoader", counted<data::DataLoader>())
-      .def("__init__", [](data::DataLoader* self, data::Dataset* d, int64_t batch, bool shuffle, bool drop, int workers, int prefetch, std::optional<uint64_t> seed) {
-        data::LoaderOptions o;
-        o.batch_size = batch;
-        o.shuffle = shuffle;
-        o.drop_last = drop;
-        o.num_workers = workers;
-        o.prefetch = prefetch;
-        o.seed = seed;
-        new (self) data::DataLoader(Ref<data::Dataset>(d), o);
-      })
+      .def("__init__",
+           [](data::DataLoader* self, data::Dataset* d, int64_t batch, bool shuffle, bool drop, int workers,
+              int prefetch, std::optional<uint64_t> seed) {
+             data::LoaderOptions o;
+             o.batch_size = batch;
+             o.shuffle = shuffle;
+             o.drop_last = drop;
+             o.num_workers = workers;
+             o.prefetch = prefetch;
+             o.seed = seed;
+             new (self) data::DataLoader(Ref<data::Dataset>(d), o);
+           })
       .def("__len__", &data::DataLoader::size)
       .def_prop_rw("epoch", &data::DataLoader::epoch, &data::DataLoader::set_epoch)
       .def("_iterate", [](data::DataLoader& l, int64_t from) { return l.iterate(from); }, nb::keep_alive<0, 1>());
@@ -197,49 +224,94 @@ void add_data(nb::module_& m) {
 
 void add_training(nb::module_& parent) {
   using nb::arg;
-  nb::module_ m = parent.def_submodule("training");
+  nb::module_ m = parent.def_submodule("_training");
   add_optimizers(m);
   add_schedules(m);
   add_data(m);
-  m.def("clip_grad_norm_", [](nb::object params, double max_norm, double norm_type, bool error) {
-    TensorList l;
-    if (is_tensor(params.ptr())) {
-      l.push_back(unwrap(params.ptr()));
-    } else {
-      for (nb::handle p : nb::list(params)) l.push_back(nb::cast<Tensor>(p));
-    }
-    return nn::utils::clip_grad_norm_(l, max_norm, norm_type, error);
-  }, arg("parameters"), arg("max_norm"), arg("norm_type") = 2.0, arg("error_if_nonfinite") = false);
-  m.def("clip_grad_value_", [](nb::object params, double value) {
-    TensorList l;
-    for (nb::handle p : nb::list(params)) l.push_back(nb::cast<Tensor>(p));
-    nn::utils::clip_grad_value_(l, value);
-  }, arg("parameters"), arg("clip_value"));
-  nb::module_ init = parent.def_submodule("init");
+  m.def(
+      "clip_grad_norm_",
+      [](nb::object params, double max_norm, double norm_type, bool error) {
+        TensorList l;
+        if (is_tensor(params.ptr())) {
+          l.push_back(unwrap(params.ptr()));
+        } else {
+          for (nb::handle p : nb::list(params)) l.push_back(nb::cast<Tensor>(p));
+        }
+        return nn::utils::clip_grad_norm_(l, max_norm, norm_type, error);
+      },
+      arg("parameters"), arg("max_norm"), arg("norm_type") = 2.0, arg("error_if_nonfinite") = false);
+  m.def(
+      "clip_grad_value_",
+      [](nb::object params, double value) {
+        TensorList l;
+        for (nb::handle p : nb::list(params)) l.push_back(nb::cast<Tensor>(p));
+        nn::utils::clip_grad_value_(l, value);
+      },
+      arg("parameters"), arg("clip_value"));
+  nb::module_ init = parent.def_submodule("_init");
   namespace ni = nn::init;
   auto back = [](nb::object t, auto&& f) {
     f(unwrap(t.ptr()));
     return t;
   };
-  init.def("uniform_", [back](nb::object t, double a, double b, Generator* g) { return back(t, [&](Tensor x) { ni::uniform_(x, a, b, g); }); }, arg("tensor"), arg("a") = 0.0, arg("b") = 1.0, arg("generator") = nb::none());
-  init.def("normal_", [back](nb::object t, double mean, double std, Generator* g) { return back(t, [&](Tensor x) { ni::normal_(x, mean, std, g); }); }, arg("tensor"), arg("mean") = 0.0, arg("std") = 1.0, arg("generator") = nb::none());
-  init.def("trunc_normal_", [back](nb::object t, double mean, double std, double a, double b) { return back(t, [&](Tensor x) { ni::trunc_normal_(x, mean, std, a, b); }); }, arg("tensor"), arg("mean") = 0.0, arg("std") = 1.0, arg("a") = -2.0, arg("b") = 2.0);
-  init.def("constant_", [back](nb::object t, double v) { return back(t, [&](Tensor x) { ni::constant_(x, v); }); }, arg("tensor"), arg("val"));
+  init.def(
+      "uniform_",
+      [back](nb::object t, double a, double b, Generator* g) {
+        return back(t, [&](Tensor x) { ni::uniform_(x, a, b, g); });
+      },
+      arg("tensor"), arg("a") = 0.0, arg("b") = 1.0, arg("generator") = nb::none());
+  init.def(
+      "normal_",
+      [back](nb::object t, double mean, double std, Generator* g) {
+        return back(t, [&](Tensor x) { ni::normal_(x, mean, std, g); });
+      },
+      arg("tensor"), arg("mean") = 0.0, arg("std") = 1.0, arg("generator") = nb::none());
+  init.def(
+      "trunc_normal_",
+      [back](nb::object t, double mean, double std, double a, double b) {
+        return back(t, [&](Tensor x) { ni::trunc_normal_(x, mean, std, a, b); });
+      },
+      arg("tensor"), arg("mean") = 0.0, arg("std") = 1.0, arg("a") = -2.0, arg("b") = 2.0);
+  init.def(
+      "constant_", [back](nb::object t, double v) { return back(t, [&](Tensor x) { ni::constant_(x, v); }); },
+      arg("tensor"), arg("val"));
   init.def("zeros_", [back](nb::object t) { return back(t, [&](Tensor x) { ni::zeros_(x); }); }, arg("tensor"));
   init.def("ones_", [back](nb::object t) { return back(t, [&](Tensor x) { ni::ones_(x); }); }, arg("tensor"));
   init.def("eye_", [back](nb::object t) { return back(t, [&](Tensor x) { ni::eye_(x); }); }, arg("tensor"));
-  init.def("xavier_uniform_", [back](nb::object t, double gain) { return back(t, [&](Tensor x) { ni::xavier_uniform_(x, gain); }); }, arg("tensor"), arg("gain") = 1.0);
-  init.def("xavier_normal_", [back](nb::object t, double gain) { return back(t, [&](Tensor x) { ni::xavier_normal_(x, gain); }); }, arg("tensor"), arg("gain") = 1.0);
+  init.def(
+      "xavier_uniform_",
+      [back](nb::object t, double gain) { return back(t, [&](Tensor x) { ni::xavier_uniform_(x, gain); }); },
+      arg("tensor"), arg("gain") = 1.0);
+  init.def(
+      "xavier_normal_",
+      [back](nb::object t, double gain) { return back(t, [&](Tensor x) { ni::xavier_normal_(x, gain); }); },
+      arg("tensor"), arg("gain") = 1.0);
   auto mode = [](const std::string& s) {
     if (s != "fan_in" && s != "fan_out") throw ValueError("mode must be 'fan_in' or 'fan_out', not '" + s + "'");
     return s == "fan_in" ? ni::fan_in : ni::fan_out;
   };
-  init.def("kaiming_uniform_", [back, mode](nb::object t, double a, const std::string& fan, const std::string& f) { return back(t, [&](Tensor x) { ni::kaiming_uniform_(x, a, mode(fan), f); }); }, arg("tensor"), arg("a") = 0.0, arg("mode") = "fan_in", arg("nonlinearity") = "leaky_relu");
-  init.def("kaiming_normal_", [back, mode](nb::object t, double a, const std::string& fan, const std::string& f) { return back(t, [&](Tensor x) { ni::kaiming_normal_(x, a, mode(fan), f); }); }, arg("tensor"), arg("a") = 0.0, arg("mode") = "fan_in", arg("nonlinearity") = "leaky_relu");
-  init.def("calculate_gain", [](const std::string& n, std::optional<double> p) { return ni::calculate_gain(n, p); }, arg("nonlinearity"), arg("param") = nb::none());
-  parent.def("load_file", [](const std::string& path) { return load_file(path); }, arg("path"), "The tensors of a safetensors file by name, mapped without a copy.");
-  parent.def("save_file", [](const TensorMap& t, const std::string& path, const Metadata& meta) { save_file(t, path, meta); }, arg("tensors"), arg("path"), arg("metadata") = Metadata{},
-             "Writes a safetensors file; an old file is replaced only when the new one is complete.");
+  init.def(
+      "kaiming_uniform_",
+      [back, mode](nb::object t, double a, const std::string& fan, const std::string& f) {
+        return back(t, [&](Tensor x) { ni::kaiming_uniform_(x, a, mode(fan), f); });
+      },
+      arg("tensor"), arg("a") = 0.0, arg("mode") = "fan_in", arg("nonlinearity") = "leaky_relu");
+  init.def(
+      "kaiming_normal_",
+      [back, mode](nb::object t, double a, const std::string& fan, const std::string& f) {
+        return back(t, [&](Tensor x) { ni::kaiming_normal_(x, a, mode(fan), f); });
+      },
+      arg("tensor"), arg("a") = 0.0, arg("mode") = "fan_in", arg("nonlinearity") = "leaky_relu");
+  init.def(
+      "calculate_gain", [](const std::string& n, std::optional<double> p) { return ni::calculate_gain(n, p); },
+      arg("nonlinearity"), arg("param") = nb::none());
+  parent.def(
+      "load_file", [](const std::string& path) { return load_file(path); }, arg("path"),
+      "The tensors of a safetensors file by name, mapped without a copy.");
+  parent.def(
+      "save_file", [](const TensorMap& t, const std::string& path, const Metadata& meta) { save_file(t, path, meta); },
+      arg("tensors"), arg("path"), arg("metadata") = Metadata{},
+      "Writes a safetensors file; an old file is replaced only when the new one is complete.");
 }
 
 }  // namespace thixo::py

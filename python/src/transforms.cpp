@@ -1,10 +1,5 @@
 // Autograd, function transforms and compile. Python functions cross as callables over lists of tensors; the package
 // flattens arguments and results (thixo/_tree.py).
-#include <nanobind/stl/function.h>
-#include <nanobind/stl/optional.h>
-#include <nanobind/stl/string.h>
-#include <nanobind/stl/vector.h>
-
 #include "py.h"
 #include "thixo/autograd.h"
 #include "thixo/compile.h"
@@ -52,12 +47,11 @@ void add_autograd(nb::module_& m) {
   using nb::arg;
   m.def("_is_grad_enabled", &is_grad_enabled);
   m.def("_set_grad_enabled", &set_grad_enabled);
-  m.def("_backward", [](const TensorList& t, const TensorList& g, std::optional<bool> retain, bool create, const TensorList& inputs) {
-    autograd::backward(t, g, {retain, create, inputs});
-  });
-  m.def("_grad", [](const TensorList& out, const TensorList& in, const TensorList& g, std::optional<bool> retain, bool create, bool unused, bool zeros) {
-    return autograd::grad(out, in, {g, retain, create, unused, zeros});
-  });
+  m.def("_backward", [](const TensorList& t, const TensorList& g, std::optional<bool> retain, bool create,
+                        const TensorList& inputs) { autograd::backward(t, g, {retain, create, inputs}); });
+  m.def("_grad",
+        [](const TensorList& out, const TensorList& in, const TensorList& g, std::optional<bool> retain, bool create,
+           bool unused, bool zeros) { return autograd::grad(out, in, {g, retain, create, unused, zeros}); });
   using List = TensorList;
   m.def("_gradcheck", [](nb::callable f, const List& in, double eps, double atol, double rtol) {
     return autograd::gradcheck(callable<List, const List&>(f), in, {eps, atol, rtol});
@@ -65,7 +59,8 @@ void add_autograd(nb::module_& m) {
   m.def("_gradgradcheck", [](nb::callable f, const List& in, const List& g, double eps, double atol, double rtol) {
     return autograd::gradgradcheck(callable<List, const List&>(f), in, g, {eps, atol, rtol});
   });
-  m.def("_checkpoint", [](nb::callable f, const List& in) { return autograd::checkpoint(callable<List, const List&>(f), in); });
+  m.def("_checkpoint",
+        [](nb::callable f, const List& in) { return autograd::checkpoint(callable<List, const List&>(f), in); });
   nb::class_<autograd::FunctionContext>(m, "_FunctionContext")
       .def("save_for_backward", [](autograd::FunctionContext& c, const List& t) { c.save_for_backward(t); })
       .def("saved_tensors", &autograd::FunctionContext::saved_tensors)
@@ -80,9 +75,17 @@ void add_autograd(nb::module_& m) {
 
 void add_compile(nb::module_& m) {
   nb::class_<CompiledFunction>(m, "_CompiledFunction")
-      .def("__init__", [](CompiledFunction* self, nb::callable f) { new (self) CompiledFunction(callable<TensorList, const TensorList&>(std::move(f))); })
-      .def("__call__", [](CompiledFunction& f, const TensorList& args, const std::string& key) { return f(args, key); })
-      .def("explain", [](CompiledFunction& f, const TensorList& args, const std::string& key) { return f.explain(args, key); })
+      .def("__init__",
+           [](CompiledFunction* self, nb::callable f) {
+             new (self) CompiledFunction(callable<TensorList, const TensorList&>(std::move(f)));
+           })
+      .def(
+          "__call__", [](CompiledFunction& f, const TensorList& args, const std::string& key) { return f(args, key); },
+          nb::arg("args"), nb::arg("key") = "")
+      .def(
+          "explain",
+          [](CompiledFunction& f, const TensorList& args, const std::string& key) { return f.explain(args, key); },
+          nb::arg("args"), nb::arg("key") = "")
       .def_prop_ro("recordings", &CompiledFunction::recordings);
   m.def("is_compiling", &is_compiling);
 }

@@ -74,7 +74,9 @@ def test_modules_of_both_languages_mix():
     assert net.scale.grad is not None
 
 
-@pytest.mark.parametrize("make", [lambda p: thixo.optim.SGD(p, lr=0.1, momentum=0.9), lambda p: thixo.optim.Adam(p, lr=0.01)])
+@pytest.mark.parametrize(
+    "make", [lambda p: thixo.optim.SGD(p, lr=0.1, momentum=0.9), lambda p: thixo.optim.Adam(p, lr=0.01)]
+)
 def test_a_network_learns(make):
     net, (x, y) = network(), batch()
     opt = make(net.parameters())

@@ -69,8 +69,20 @@ def _shorthand(dtype, name):
     return convert
 
 
-for _name, _dtype in dict(float="float32", double="float64", half="float16", bfloat16="bfloat16", long="int64", int="int32",
-                          short="int16", char="int8", byte="uint8", bool="bool", cfloat="complex64", cdouble="complex128").items():
+for _name, _dtype in dict(
+    float="float32",
+    double="float64",
+    half="float16",
+    bfloat16="bfloat16",
+    long="int64",
+    int="int32",
+    short="int16",
+    char="int8",
+    byte="uint8",
+    bool="bool",
+    cfloat="complex64",
+    cdouble="complex128",
+).items():
     setattr(Tensor, _name, _shorthand(getattr(_thixo, _dtype), _name))
 
 
@@ -103,7 +115,13 @@ def _deepcopy(self, memo):
 
 
 def _reduce(self):
-    return _rebuild, (type(self), self.detach().contiguous().tolist(), str(self.dtype)[6:], tuple(self.shape), self.requires_grad)
+    return _rebuild, (
+        type(self),
+        self.detach().contiguous().tolist(),
+        str(self.dtype)[6:],
+        tuple(self.shape),
+        self.requires_grad,
+    )
 
 
 def _rebuild(cls, values, dtype, shape, requires_grad):

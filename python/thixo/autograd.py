@@ -14,7 +14,15 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
     _thixo._backward(_list(tensors), _list(grad_tensors), retain_graph, create_graph, _list(inputs))
 
 
-def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, allow_unused=None, materialize_grads=False):
+def grad(
+    outputs,
+    inputs,
+    grad_outputs=None,
+    retain_graph=None,
+    create_graph=False,
+    allow_unused=None,
+    materialize_grads=False,
+):
     """The gradients of the sum of outputs with respect to the inputs, as a tuple.
 
     >>> x = thixo.tensor(3., requires_grad=True)
@@ -22,7 +30,15 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
     (tensor(6.),)
     """
     return tuple(
-        _thixo._grad(_list(outputs), _list(inputs), _list(grad_outputs), retain_graph, create_graph, bool(allow_unused or materialize_grads), materialize_grads)
+        _thixo._grad(
+            _list(outputs),
+            _list(inputs),
+            _list(grad_outputs),
+            retain_graph,
+            create_graph,
+            bool(allow_unused or materialize_grads),
+            materialize_grads,
+        )
     )
 
 

@@ -1,8 +1,24 @@
 """Modules with PyTorch's names: written in C++, subclassed in Python, mixed as one likes."""
 
-from .._thixo.nn import (  # noqa: F401
-    GELU, AvgPool2d, BatchNorm1d, BatchNorm2d, Conv2d, Dropout, Embedding, Flatten, Identity, LayerNorm, Linear, MaxPool2d,
-    ReLU, RMSNorm, Sigmoid, SiLU, Softmax, Tanh,
+from .._thixo._nn import (  # noqa: F401
+    GELU,
+    AvgPool2d,
+    BatchNorm1d,
+    BatchNorm2d,
+    Conv2d,
+    Dropout,
+    Embedding,
+    Flatten,
+    Identity,
+    LayerNorm,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    RMSNorm,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Tanh,
 )
 from . import functional, init, utils  # noqa: F401
 from .module import Module, Parameter  # noqa: F401

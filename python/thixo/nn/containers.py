@@ -24,7 +24,7 @@ class _List:
         return self
 
 
-class Sequential(_List, _thixo.nn._Sequential):
+class Sequential(_List, _thixo._nn._Sequential):
     """Modules one after the other.
 
     >>> thixo.nn.Sequential(thixo.nn.Linear(2, 3), thixo.nn.ReLU())(thixo.ones(1, 2)).shape
@@ -33,11 +33,11 @@ class Sequential(_List, _thixo.nn._Sequential):
 
     def __init__(self, *modules):
         if len(modules) == 1 and isinstance(modules[0], dict):
-            _thixo.nn._Sequential.__init__(self, [])
+            _thixo._nn._Sequential.__init__(self, [])
             for name, m in modules[0].items():
                 self.register_module(name, m)
         else:
-            _thixo.nn._Sequential.__init__(self, list(modules))
+            _thixo._nn._Sequential.__init__(self, list(modules))
 
     def forward(self, input):
         """Each module on the result of the one before."""
@@ -46,11 +46,11 @@ class Sequential(_List, _thixo.nn._Sequential):
         return input
 
 
-class ModuleList(_List, _thixo.nn._ModuleList):
+class ModuleList(_List, _thixo._nn._ModuleList):
     """A list of modules that are called by hand."""
 
     def __init__(self, modules=()):
-        _thixo.nn._ModuleList.__init__(self, list(modules))
+        _thixo._nn._ModuleList.__init__(self, list(modules))
 
     def __getitem__(self, i):
         modules = list(self.children())
@@ -66,15 +66,23 @@ class ModuleList(_List, _thixo.nn._ModuleList):
 class CrossEntropyLoss(Module):
     """Of logits [N, C, ...] and class indices [N, ...]."""
 
-    def __init__(self, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean", label_smoothing=0.0):
+    def __init__(
+        self, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean", label_smoothing=0.0
+    ):
         super().__init__()
         self.register_buffer("weight", weight)
         self.ignore_index, self.reduction, self.label_smoothing = ignore_index, reduction, label_smoothing
 
     def forward(self, input, target):
         """The loss."""
-        return F.cross_entropy(input, target, weight=self.weight, ignore_index=self.ignore_index, reduction=self.reduction,
-                               label_smoothing=self.label_smoothing)
+        return F.cross_entropy(
+            input,
+            target,
+            weight=self.weight,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+            label_smoothing=self.label_smoothing,
+        )
 
 
 class MSELoss(Module):

@@ -2,4 +2,4 @@
 
 from .. import _thixo as _core
 
-globals().update({name: getattr(_core.init, name) for name in dir(_core.init) if name[0] != "_"})
+globals().update({name: getattr(_core._init, name) for name in dir(_core._init) if name[0] != "_"})

@@ -3,7 +3,7 @@
 from .. import _thixo
 from .._thixo import Tensor
 
-Module = _thixo.nn.Module
+Module = _thixo._nn.Module
 
 
 class Parameter(Tensor):
@@ -21,7 +21,7 @@ class Parameter(Tensor):
         return "Parameter containing:\n" + Tensor.__repr__(self)
 
 
-_thixo.nn._set_parameter_type(Parameter)
+_thixo._nn._set_parameter_type(Parameter)
 _plain_setattr = object.__setattr__
 
 
@@ -157,7 +157,11 @@ def _to(self, *args, **kwargs):
             self._to_channels_last()
         elif isinstance(a, Tensor):
             self._to_dtype(a.dtype)
-        elif a not in ("cpu", None, "contiguous_format", "preserve_format") and not isinstance(a, bool) and str(a) != "cpu":
+        elif (
+            a not in ("cpu", None, "contiguous_format", "preserve_format")
+            and not isinstance(a, bool)
+            and str(a) != "cpu"
+        ):
             raise _thixo.DeviceError(f"to: only device 'cpu' is supported, not {a}")
     return self
 
@@ -197,13 +201,34 @@ def _dir(self):
 
 
 for _name, _f in {
-    "__setattr__": _setattr, "__getattr__": _getattr, "__delattr__": _delattr, "__call__": _call, "__dir__": _dir,
-    "register_forward_hook": _register_forward_hook, "register_forward_pre_hook": _register_forward_pre_hook,
-    "named_parameters": _named_parameters, "named_buffers": _named_buffers, "parameters": _parameters, "buffers": _buffers,
-    "named_children": _named_children, "children": _children, "named_modules": _named_modules, "modules": _modules,
-    "train": _train, "eval": _eval, "to": _to, "apply": _apply, "requires_grad_": _requires_grad_, "state_dict": _state_dict,
-    "load_state_dict": _load_state_dict, "get_parameter": _get_parameter, "add_module": Module.register_module,
-    "float": lambda self: self.to(_thixo.float32), "double": lambda self: self.to(_thixo.float64),
-    "half": lambda self: self.to(_thixo.float16), "bfloat16": lambda self: self.to(_thixo.bfloat16), "cpu": lambda self: self,
+    "__setattr__": _setattr,
+    "__getattr__": _getattr,
+    "__delattr__": _delattr,
+    "__call__": _call,
+    "__dir__": _dir,
+    "register_forward_hook": _register_forward_hook,
+    "register_forward_pre_hook": _register_forward_pre_hook,
+    "named_parameters": _named_parameters,
+    "named_buffers": _named_buffers,
+    "parameters": _parameters,
+    "buffers": _buffers,
+    "named_children": _named_children,
+    "children": _children,
+    "named_modules": _named_modules,
+    "modules": _modules,
+    "train": _train,
+    "eval": _eval,
+    "to": _to,
+    "apply": _apply,
+    "requires_grad_": _requires_grad_,
+    "state_dict": _state_dict,
+    "load_state_dict": _load_state_dict,
+    "get_parameter": _get_parameter,
+    "add_module": Module.register_module,
+    "float": lambda self: self.to(_thixo.float32),
+    "double": lambda self: self.to(_thixo.float64),
+    "half": lambda self: self.to(_thixo.float16),
+    "bfloat16": lambda self: self.to(_thixo.bfloat16),
+    "cpu": lambda self: self,
 }.items():
     setattr(Module, _name, _f)

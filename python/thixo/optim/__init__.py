@@ -1,6 +1,6 @@
 """Optimizers with PyTorch's names, defaults and formulas; one step is one loop over all parameters."""
 
-from .._thixo.training import SGD, Adam, AdamW, Optimizer  # noqa: F401
+from .._thixo._training import SGD, Adam, AdamW, Optimizer  # noqa: F401
 from . import lr_scheduler  # noqa: F401
 
 

@@ -1,5 +1,11 @@
 """Learning rates over time."""
 
-from .._thixo.training import (  # noqa: F401
-    CosineAnnealingLR, ExponentialLR, LambdaLR, LinearLR, LRScheduler, OneCycleLR, StepLR,
+from .._thixo._training import (  # noqa: F401
+    CosineAnnealingLR,
+    ExponentialLR,
+    LambdaLR,
+    LinearLR,
+    LRScheduler,
+    OneCycleLR,
+    StepLR,
 )

@@ -3,7 +3,7 @@
 from .. import _thixo
 
 
-_core = _thixo.training
+_core = _thixo._training
 
 
 class Dataset:
@@ -53,11 +53,23 @@ class DataLoader:
     [[0, 1], [2, 3]]
     """
 
-    def __init__(self, dataset, batch_size=1, shuffle=False, num_workers=0, drop_last=False, prefetch_factor=2, generator=None, seed=None):
+    def __init__(
+        self,
+        dataset,
+        batch_size=1,
+        shuffle=False,
+        num_workers=0,
+        drop_last=False,
+        prefetch_factor=2,
+        generator=None,
+        seed=None,
+    ):
         self.dataset, self.batch_size, self.drop_last = dataset, batch_size, drop_last
         if seed is None and generator is not None:
             seed = generator.initial_seed()
-        self._loader = _core._DataLoader(_source(dataset), batch_size, shuffle, drop_last, num_workers, prefetch_factor, seed)
+        self._loader = _core._DataLoader(
+            _source(dataset), batch_size, shuffle, drop_last, num_workers, prefetch_factor, seed
+        )
 
     def __len__(self):
         return len(self._loader)
@@ -76,5 +88,3 @@ def digits():
 def digits_split(test_size=360, seed=0):
     """Training images and labels, held-out images and labels: of each class the same share."""
     return _core._digits_split(test_size, seed)
-
-
