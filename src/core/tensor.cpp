@@ -45,10 +45,7 @@ const TensorRecord& with_data(const Tensor& t, const char* what) {
   throw e;
 }
 
-Ref<TensorRecord> scalar_record(const Scalar& v) {
-  const DType dtype = v.kind() == DType::F64    ? default_dtype()
-                      : v.kind() == DType::C128 ? complex_type(default_dtype())
-                                                : v.kind();
+Ref<TensorRecord> scalar_record(const Scalar& v, DType dtype) {
   Ref<TensorRecord> r = new_record({}, dtype);
   store_scalar(r->data(), dtype, v);
   return r;
@@ -69,7 +66,10 @@ std::string describe(const Tensor& t) {
   return std::string(dtype_short_name(r.dtype)) + shape_str(r.shape) + " " + r.device.str();
 }
 
-Tensor::Tensor(Scalar value) : r_(scalar_record(value)) {}
+Tensor::Tensor(Scalar value)
+    : r_(scalar_record(value, value.kind() == DType::F64    ? default_dtype()
+                              : value.kind() == DType::C128 ? complex_type(default_dtype())
+                                                            : value.kind())) {}
 
 DType Tensor::dtype() const { return of(*this, "dtype").dtype; }
 Device Tensor::device() const { return of(*this, "device").device; }
@@ -136,7 +136,8 @@ Scalar Tensor::item_scalar() const {
   return load_scalar(with_data(*this, "item").data(), r.dtype);
 }
 
-TensorArg::TensorArg(Scalar v, SourceLoc at) : number_(scalar_record(v)), t_(&number_), at_(at) {
+// A number keeps all its digits (float64): which dtype it is computed in is promotion's to say.
+TensorArg::TensorArg(Scalar v, SourceLoc at) : number_(scalar_record(v, v.kind())), t_(&number_), at_(at) {
   number_.record()->wrapped_number = true;
 }
 

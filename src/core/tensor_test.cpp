@@ -56,7 +56,7 @@ TEST(Tensor, EveryDTypeLoadsWhatWasStored) {
 TEST(Tensor, NumbersInCallsAreWrapped) {
   TensorArg i = 3, d = 2.5, b = true;
   EXPECT_EQ(i.tensor().dtype(), int64);
-  EXPECT_EQ(d.tensor().dtype(), float32);
+  EXPECT_EQ(d.tensor().dtype(), float64);  // all its digits: what it is computed in is promotion's to say
   EXPECT_EQ(b.tensor().dtype(), boolean);
   EXPECT_TRUE(i.tensor().record()->wrapped_number);
   EXPECT_FALSE(Tensor(3).record()->wrapped_number);

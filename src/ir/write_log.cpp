@@ -35,7 +35,10 @@ void note_write(const Tensor& self, const OpDef* op, const SourceLoc& at) {
 }
 
 const WriteNote* find_write(const Storage* storage, uint32_t version) {
-  for (const WriteNote& n : log().notes) {
+  // The newest first: an older note may be of another storage that lay at the same address.
+  const Log& l = log();
+  for (size_t back = 1; back <= kNotes; ++back) {
+    const WriteNote& n = l.notes[(l.next + kNotes - back) % kNotes];
     if (n.storage == storage && n.version == version) return &n;
   }
   return nullptr;

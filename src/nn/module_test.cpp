@@ -69,12 +69,12 @@ TEST(Module, SharedTensorsAppearOnce) {
 
 TEST(Module, AssignmentToMembersReachesTheModule) {
   Net net;
-  net->scale = full({2}, 3).requires_grad_();
+  net->scale = full({2}, 3.0).requires_grad_();
   EXPECT_EQ(net->named_parameters()[0].second.to_vector<float>(), (std::vector<float>{3, 3}));
   Linear other(3, 2, {.bias = false});
   net->head = other;
   EXPECT_EQ(net->named_children()[1].second.get(), other.get());
-  net->register_parameter("scale", full({2}, 5));
+  net->register_parameter("scale", full({2}, 5.0));
   EXPECT_EQ(net->scale.to_vector<float>(), (std::vector<float>{5, 5}));
   net->register_module("head", Linear(3, 7));
   EXPECT_EQ(net->head->out_features, 7);

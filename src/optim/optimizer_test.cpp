@@ -3,6 +3,7 @@
 #include <cmath>
 #include <random>
 
+#include "core/record.h"
 #include "thixo/nn.h"
 #include "thixo/optim.h"
 
@@ -194,7 +195,7 @@ TEST(Optimizer, StateRoundTrip) {
       adam.step();
     }
   };
-  auto fresh = [] { return TensorList{ones({3}).requires_grad_(), full({2, 2}, 2).requires_grad_()}; };
+  auto fresh = [] { return TensorList{ones({3}).requires_grad_(), full({2, 2}, 2.0).requires_grad_()}; };
   TensorList a = fresh(), b = fresh();
   Adam whole(a, {.lr = 0.1, .amsgrad = true});
   run(whole, a, 0, 6);

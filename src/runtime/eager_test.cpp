@@ -55,6 +55,14 @@ TEST(EagerPointwise, Broadcast) {
   expect_binary(column + row, column.expand({1000, 50}), row.expand({1000, 50}), add_f);
 }
 
+TEST(EagerPointwise, NumbersKeepTheirDigits) {
+  const Tensor x = tensor(std::vector<double>{0.5, -1}, {2});
+  EXPECT_EQ((x * 0.1).to_vector<double>(), (std::vector<double>{0.5 * 0.1, -0.1}));
+  EXPECT_EQ((x.reshape({2, 1}) + 0.1).to_vector<double>(), (std::vector<double>{0.5 + 0.1, -1 + 0.1}));
+  EXPECT_EQ((x.to(float32) * 0.1).dtype(), float32);
+  EXPECT_EQ((tensor(std::vector<int64_t>{1}, {1}) * 0.1).dtype(), float32) << "a number takes the default dtype";
+}
+
 TEST(EagerPointwise, NumbersAndTensorsWithoutDims) {
   Tensor a = random_tensor({100});
   for (int repeat = 0; repeat < 2; ++repeat) {
