@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "thixo/compile.h"
 #include "thixo/nn.h"
 
 namespace thixo::nn {
@@ -22,6 +23,20 @@ void expect_near(const Tensor& got, const Floats& want, double tolerance = 1e-5)
   const Floats have = got.to_vector<float>();
   ASSERT_EQ(have.size(), want.size());
   for (size_t i = 0; i < want.size(); ++i) EXPECT_NEAR(have[i], want[i], tolerance) << "element " << i;
+}
+
+TEST(BatchNorm, CompiledCallsUpdateTheStatistics) {
+  manual_seed(1);
+  Tensor x = randn({8, 3, 4, 4}) * 2 + 1;
+  BatchNorm2d eager(3), compiled(3);
+  auto f = compile([&](const TensorList& a) -> TensorList { return {compiled(a[0])}; });
+  for (int i = 0; i < 3; ++i) {
+    eager(x);
+    f({x});
+  }
+  EXPECT_EQ(compiled->num_batches_tracked.item<int64_t>(), 3);
+  EXPECT_EQ(compiled->running_mean.to_vector<float>(), eager->running_mean.to_vector<float>());
+  EXPECT_EQ(compiled->running_var.to_vector<float>(), eager->running_var.to_vector<float>());
 }
 
 TEST(Layers, Linear) {

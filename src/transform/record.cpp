@@ -17,6 +17,12 @@ class Unrecorded {
   std::vector<Interpreter*> saved_;
 };
 
+/// The same elements in the same order: t itself, or another handle to them (detach()).
+bool same_elements(const Tensor& a, const Tensor& b) {
+  return a.is_same(b) || (a.record()->storage == b.record()->storage && a.shape() == b.shape() &&
+                          a.strides() == b.strides() && a.storage_offset() == b.storage_offset());
+}
+
 void refuse_value_read(const Tensor& t, const char* what) {
   throw NotImplementedError("compile: the function looks at the value of a tensor (" + std::string(what) + ") while it is recorded")
       .got(std::string(dtype_short_name(t.dtype())) + shape_str(t.shape()))
@@ -99,10 +105,7 @@ ValueId Recorder::value_of(const Tensor& t) {
   }
   auto seen = current_.find(r->storage.get());
   if (seen == current_.end()) return input(t, InputKind::State);
-  const Tensor& kept = seen->second.keep;
-  if (kept.is_same(t) || (kept.shape() == t.shape() && kept.strides() == t.strides() && kept.storage_offset() == t.storage_offset())) {
-    return seen->second.value;
-  }
+  if (same_elements(seen->second.keep, t)) return seen->second.value;
   static const OpDef* as_strided = find_op("as_strided");  // another tensor over the same storage, without a chain
   const Attr attrs[] = {t.shape(), t.strides(), Dim(t.storage_offset())};
   return node(as_strided, attrs, {seen->second.value}, {});
@@ -165,7 +168,7 @@ Recording Recorder::finish(std::span<const Tensor> outputs) {
   for (size_t i = 0; i < bound_.size(); ++i) {
     auto seen = current_.find(bound_[i].record()->storage.get());
     ValueId in = graph_.inputs[i].value;
-    bool whole = seen != current_.end() && seen->second.keep.is_same(bound_[i]);
+    bool whole = seen != current_.end() && same_elements(seen->second.keep, bound_[i]);
     if (whole && seen->second.value != in) graph_.updates.push_back({in, seen->second.value});
     if (graph_.inputs[i].kind == InputKind::Arg) bound_[i] = Tensor();
   }
