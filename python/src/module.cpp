@@ -84,6 +84,7 @@ NB_MODULE(_thixo, m) {
   add_op_methods();
   add_op_functions(m);
   add_arrays(m);
+  add_exchange(m);
   add_core(m);
   add_transforms(m);
   add_nn(m);

@@ -90,6 +90,7 @@ void add_dtypes(nb::module_& m);
 void add_errors(nb::module_& m);
 void add_op_functions(nb::module_& m);
 void add_arrays(nb::module_& m);
+void add_exchange(nb::module_& m);
 void add_core(nb::module_& m);
 void add_methods_by_hand();  // before add_op_methods: nanobind refuses names that exist
 void add_op_methods();

@@ -1,4 +1,4 @@
-// Optimizers, schedules, data and files.
+// Optimizers, schedules, data, initial values.
 #include <nanobind/trampoline.h>
 
 #include "py.h"
@@ -7,7 +7,6 @@
 #include "thixo/nn.h"
 #include "thixo/nn_utils.h"
 #include "thixo/optim.h"
-#include "thixo/serialize.h"
 
 namespace thixo::py {
 namespace {
@@ -305,13 +304,6 @@ void add_training(nb::module_& parent) {
   init.def(
       "calculate_gain", [](const std::string& n, std::optional<double> p) { return ni::calculate_gain(n, p); },
       arg("nonlinearity"), arg("param") = nb::none());
-  parent.def(
-      "load_file", [](const std::string& path) { return load_file(path); }, arg("path"),
-      "The tensors of a safetensors file by name, mapped without a copy.");
-  parent.def(
-      "save_file", [](const TensorMap& t, const std::string& path, const Metadata& meta) { save_file(t, path, meta); },
-      arg("tensors"), arg("path"), arg("metadata") = Metadata{},
-      "Writes a safetensors file; an old file is replaced only when the new one is complete.");
 }
 
 }  // namespace thixo::py

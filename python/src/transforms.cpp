@@ -3,6 +3,8 @@
 #include "py.h"
 #include "thixo/autograd.h"
 #include "thixo/compile.h"
+#include "thixo/func.h"
+#include "thixo/profiler.h"
 
 namespace thixo::py {
 namespace {
@@ -71,6 +73,52 @@ void add_autograd(nb::module_& m) {
     return autograd::apply(make_ref<PythonFunction>(std::move(cls), std::move(ctx)), inputs, SourceLoc());
   });
   nb::class_<autograd::DetectAnomaly>(m, "_DetectAnomaly").def(nb::init<>());
+  m.def("_post_accumulate_hook", [](const Tensor& t, nb::callable f) {
+    return autograd::register_post_accumulate_grad_hook(t, callable<void, const Tensor&>(std::move(f)));
+  });
+}
+
+void add_func(nb::module_& m) {
+  using List = TensorList;
+  auto fn = [](nb::callable f) { return func::Fn(callable<List, const List&>(std::move(f))); };
+  m.def("_func_grad", [fn](nb::callable f, const List& in, const func::ArgNums& argnums, bool with_value) {
+    return with_value ? func::grad_and_value(fn(f), argnums)(in) : func::grad(fn(f), argnums)(in);
+  });
+  m.def("_func_vmap", [fn](nb::callable f, const List& in, const std::vector<std::optional<int64_t>>& in_dims,
+                           const std::string& randomness, int64_t chunk_size) {
+    func::VmapOptions o;
+    for (std::optional<int64_t> d : in_dims) o.in_dims.push_back(d.value_or(func::kNoBatch));
+    o.randomness = randomness;
+    o.chunk_size = chunk_size;
+    return func::vmap(fn(f), o)(in);
+  });
+  m.def("_func_vjp", [fn](nb::callable f, const List& in) {
+    func::Vjp v = func::vjp(fn(f), in);
+    return nb::make_tuple(v.outputs, nb::cpp_function([back = v.pullback](const List& g) { return back(g); }));
+  });
+  m.def("_func_jvp", [fn](nb::callable f, const List& in, const List& tangents) {
+    func::Jvp r = func::jvp(fn(f), in, tangents);
+    return nb::make_tuple(r.outputs, r.tangents);
+  });
+  m.def("_func_jacrev",
+        [fn](nb::callable f, const List& in, int argnum) { return func::jacrev(fn(f), argnum)(in)[0]; });
+  m.def("_func_jacfwd",
+        [fn](nb::callable f, const List& in, int argnum) { return func::jacfwd(fn(f), argnum)(in)[0]; });
+  m.def("_func_hessian",
+        [fn](nb::callable f, const List& in, int argnum) { return func::hessian(fn(f), argnum)(in)[0]; });
+}
+
+void add_profiler(nb::module_& m) {
+  nb::class_<Profiler>(m, "_Profiler")
+      .def(nb::init<>())
+      .def("stop", &Profiler::stop)
+      .def("table", &Profiler::table, nb::arg("rows") = 30)
+      .def("export_chrome_trace", &Profiler::export_chrome_trace, nb::arg("path"))
+      .def("names", [](const Profiler& p) {
+        nb::list l;
+        for (const Profiler::Event& e : p.events()) l.append(e.name);
+        return l;
+      });
 }
 
 void add_compile(nb::module_& m) {
@@ -87,14 +135,17 @@ void add_compile(nb::module_& m) {
           [](CompiledFunction& f, const TensorList& args, const std::string& key) { return f.explain(args, key); },
           nb::arg("args"), nb::arg("key") = "")
       .def_prop_ro("recordings", &CompiledFunction::recordings);
-  m.def("is_compiling", &is_compiling);
+  m.def("is_compiling", &is_compiling,
+        "Whether a compiled function is being recorded.\n\n>>> thixo.is_compiling()\nFalse");
 }
 
 }  // namespace
 
 void add_transforms(nb::module_& m) {
   add_autograd(m);
+  add_func(m);
   add_compile(m);
+  add_profiler(m);
 }
 
 }  // namespace thixo::py
