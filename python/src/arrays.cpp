@@ -110,10 +110,15 @@ std::optional<DType> dtype_of_format(const char* f, Py_ssize_t size) {
 }
 
 /// Shares the memory of an object with the buffer protocol; it is kept alive by the tensor.
-Tensor from_buffer(PyObject* o) {
+Tensor from_buffer(PyObject* o, bool writes = true) {
   auto* b = new Py_buffer();
   if (PyObject_GetBuffer(o, b, PyBUF_STRIDES | PyBUF_FORMAT | PyBUF_WRITABLE) != 0) {
     PyErr_Clear();
+    const char* warning = "the array is read-only, but a tensor over it can be written to, with undefined behaviour";
+    if (writes && PyObject_CheckBuffer(o) != 0 && PyErr_WarnEx(PyExc_UserWarning, warning, 1) != 0) {
+      delete b;
+      throw nb::python_error();
+    }
     if (PyObject_GetBuffer(o, b, PyBUF_STRIDES | PyBUF_FORMAT) != 0) {
       delete b;
       throw nb::python_error();
@@ -157,7 +162,7 @@ Tensor tensor_from(PyObject* data, PyObject* dtype) {
     return has_dtype && to_dtype(dtype) != t.dtype() ? t.to(to_dtype(dtype)) : t.clone();
   }
   if (!is_sequence(data) && PyObject_CheckBuffer(data) != 0 && !PyBytes_Check(data)) {
-    Tensor t = from_buffer(data);
+    Tensor t = from_buffer(data, false);
     return has_dtype && to_dtype(dtype) != t.dtype() ? t.to(to_dtype(dtype)) : t.clone();
   }
   if (is_sequence(data) && PySequence_Fast_GET_SIZE(data) > 0) {
@@ -187,10 +192,18 @@ void add_arrays(nb::module_& m) {
       "A new tensor with a copy of the data: numbers, nested sequences, arrays or a tensor.\n\n"
       ">>> thixo.tensor([1, 2.5])\ntensor([1.0000, 2.5000])");
   m.def(
-      "from_numpy", [](nb::object a) { return from_buffer(a.ptr()); }, nb::arg("ndarray"),
-      "A tensor over the memory of an array, without a copy.");
-  m.def("_item", [](const Tensor& t) { return nb::steal(from_scalar(t.item_scalar())); });
-  m.def("_data_ptr", [](const Tensor& t) { return reinterpret_cast<uintptr_t>(t.raw_data()); });
+      "from_numpy",
+      [](nb::object a) {
+        if (PyObject_CheckBuffer(a.ptr()) == 0 || PyBytes_Check(a.ptr())) {
+          throw nb::type_error(
+              (std::string("from_numpy(): an array is needed, not ") + Py_TYPE(a.ptr())->tp_name).c_str());
+        }
+        return from_buffer(a.ptr());
+      },
+      nb::arg("ndarray"),
+      "A tensor over the memory of an array, without a copy.\n\n"
+      ">>> import numpy\n>>> a = numpy.zeros(2, 'f')\n>>> thixo.from_numpy(a).add_(1)\ntensor([1., 1.])\n"
+      ">>> a.tolist()\n[1.0, 1.0]");
   m.def("_make_subclass", [](nb::type_object cls, const Tensor& t, bool requires_grad) {
     nb::object o = nb::steal(wrap_as(reinterpret_cast<PyTypeObject*>(cls.ptr()), t.detach()));
     unwrap(o.ptr()).requires_grad_(requires_grad);

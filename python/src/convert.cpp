@@ -155,7 +155,8 @@ Attr to_attr(PyObject* o, const AttrDecl& d, const char* op) {
 }
 
 void add_dtypes(nb::module_& m) {
-  nb::class_<PyDType>(m, "dtype")
+  nb::class_<PyDType>(m, "dtype",
+                      "An element type: thixo.float32, thixo.int64, ...\n\n>>> thixo.ones(1).dtype.itemsize\n4")
       .def("__repr__", [](const PyDType& d) { return "thixo." + std::string(dtype_name(d.t)); })
       .def("__hash__", [](const PyDType& d) { return static_cast<Py_hash_t>(d.t) + 1; })
       .def("__eq__",
@@ -176,7 +177,8 @@ void add_dtypes(nb::module_& m) {
     m.attr(std::string(dtype_name(t)).c_str()) = o;
     o.release();  // lives as long as the process
   }
-  nb::class_<Device>(m, "device")
+  nb::class_<Device>(m, "device",
+                     "Where data is: cpu, or meta for shapes without data.\n\n>>> thixo.device('cpu').type\n'cpu'")
       .def(nb::new_([](const char* name) { return Device::parse(name); }))
       .def("__repr__", [](const Device& d) { return "device(type='" + d.str() + "')"; })
       .def("__str__", &Device::str)
@@ -189,12 +191,26 @@ void add_dtypes(nb::module_& m) {
       .def("__hash__", [](const Device& d) { return static_cast<Py_hash_t>(d.type) * 256 + d.index; })
       .def_prop_ro("type", [](const Device& d) { return d.type == DeviceType::Cpu ? "cpu" : "meta"; });
   m.def("_set_size_type", [](nb::object t) { g_size = t.release().ptr(); });
-  m.def("get_default_dtype", [] { return nb::steal(from_dtype(default_dtype())); });
-  m.def("set_default_dtype", [](nb::object t) { set_default_dtype(to_dtype(t.ptr())); });
-  m.def("promote_types", [](nb::object a, nb::object b) {
-    return nb::steal(from_dtype(promote_types(to_dtype(a.ptr()), to_dtype(b.ptr()))));
-  });
-  m.def("can_cast", [](nb::object a, nb::object b) { return can_cast(to_dtype(a.ptr()), to_dtype(b.ptr())); });
+  m.def(
+      "get_default_dtype", [] { return nb::steal(from_dtype(default_dtype())); },
+      "The dtype of new floating-point tensors.\n\n>>> thixo.get_default_dtype()\nthixo.float32");
+  m.def(
+      "set_default_dtype", [](nb::object t) { set_default_dtype(to_dtype(t.ptr())); }, nb::arg("d"),
+      "The dtype of new floating-point tensors from now on.\n\n>>> thixo.set_default_dtype(thixo.float64)\n>>> "
+      "thixo.tensor(1.).dtype\nthixo.float64\n>>> thixo.set_default_dtype(thixo.float32)");
+  m.def(
+      "promote_types",
+      [](nb::object a, nb::object b) {
+        return nb::steal(from_dtype(promote_types(to_dtype(a.ptr()), to_dtype(b.ptr()))));
+      },
+      nb::arg("type1"), nb::arg("type2"),
+      "The dtype that both convert to in arithmetic.\n\n>>> thixo.promote_types(thixo.int64, "
+      "thixo.float16)\nthixo.float16");
+  m.def(
+      "can_cast", [](nb::object a, nb::object b) { return can_cast(to_dtype(a.ptr()), to_dtype(b.ptr())); },
+      nb::arg("from_"), nb::arg("to"),
+      "Whether an in-place op may write a result of the first dtype into the second.\n\n>>> "
+      "thixo.can_cast(thixo.float32, thixo.int64)\nFalse");
 }
 
 }  // namespace thixo::py

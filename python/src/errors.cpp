@@ -9,6 +9,7 @@ namespace thixo::py {
 namespace {
 
 std::array<PyObject*, 8> g_types{};
+std::string g_package = "/thixo/";  // until the package says where it is
 
 /// "train.py:41": the innermost Python frame that is not inside the package.
 std::string python_place() {
@@ -21,7 +22,7 @@ std::string python_place() {
     std::string name = file != nullptr ? file : "?";
     int line = PyFrame_GetLineNumber(frame);
     Py_DECREF(code);
-    bool inside = name.find("/thixo/") != std::string::npos && name.find("/tests/") == std::string::npos;
+    bool inside = name.starts_with(g_package);
     if (!inside) {
       place = name.substr(name.find_last_of('/') + 1) + ":" + std::to_string(line);
       Py_DECREF(frame);
@@ -35,6 +36,8 @@ std::string python_place() {
 }
 
 }  // namespace
+
+void set_package(const std::string& folder) { g_package = folder + "/"; }
 
 void set_error() {
   try {

@@ -82,27 +82,41 @@ template <class F, class... Extra> void method(const char* name, F&& f, const Ex
 void add_methods_by_hand() {
   method(
       "item", [](const Tensor& t) { return nb::steal(from_scalar(t.item_scalar())); },
-      "The value of a tensor of one element.");
-  method("tolist", tolist, "Nested lists of numbers.");
-  method("dim", [](const Tensor& t) { return t.dim(); });
-  method("numel", [](const Tensor& t) { return t.numel().value(); });
-  method("element_size", [](const Tensor& t) { return item_size(t.dtype()); });
-  method("storage_offset", [](const Tensor& t) { return t.storage_offset(); });
-  method("data_ptr", [](const Tensor& t) { return reinterpret_cast<uintptr_t>(t.raw_data()); });
+      "The value of a tensor of one element as a Python number.\n\n>>> thixo.tensor([2.5]).item()\n2.5");
+  method("tolist", tolist, "Nested lists of numbers.\n\n>>> thixo.arange(3).tolist()\n[0, 1, 2]");
+  method("dim", [](const Tensor& t) { return t.dim(); }, "The number of dims.\n\n>>> thixo.ones(2, 3).dim()\n2");
+  method(
+      "numel", [](const Tensor& t) { return t.numel().value(); },
+      "The number of elements.\n\n>>> thixo.ones(2, 3).numel()\n6");
+  method(
+      "element_size", [](const Tensor& t) { return item_size(t.dtype()); },
+      "Bytes of one element.\n\n>>> thixo.ones(1).element_size()\n4");
+  method(
+      "storage_offset", [](const Tensor& t) { return t.storage_offset(); },
+      "Where the first element stands in the storage, in elements.\n\n>>> thixo.arange(5)[2:].storage_offset()\n2");
+  method(
+      "data_ptr", [](const Tensor& t) { return reinterpret_cast<uintptr_t>(t.raw_data()); },
+      "The address of the first element.\n\n>>> x = thixo.ones(2)\n>>> x[1:].data_ptr() - x.data_ptr()\n4");
   method(
       "is_contiguous",
       [](const Tensor& t, nb::object f) {
         return t.is_contiguous(f.is_none() ? MemoryFormat::Contiguous : to_format(nb::cast<std::string>(nb::str(f))));
       },
-      nb::arg("memory_format") = nb::none());
-  method("is_floating_point", [](const Tensor& t) { return is_float(t.dtype()); });
-  method("is_complex", [](const Tensor& t) { return is_complex(t.dtype()); });
+      nb::arg("memory_format") = nb::none(),
+      "Whether the elements stand in memory in the order of the format, without gaps.\n\n>>> thixo.ones(2, "
+      "3).t().is_contiguous()\nFalse");
+  method(
+      "is_floating_point", [](const Tensor& t) { return is_float(t.dtype()); },
+      "Whether the dtype is a floating-point type.\n\n>>> thixo.ones(1).is_floating_point()\nTrue");
+  method(
+      "is_complex", [](const Tensor& t) { return is_complex(t.dtype()); },
+      "Whether the dtype is complex.\n\n>>> thixo.ones(1).is_complex()\nFalse");
   method(
       "size",
       [](const Tensor& t, std::optional<int64_t> d) {
         return d ? nb::object(nb::int_(t.size(*d).value())) : nb::steal(from_shape(t.shape()));
       },
-      nb::arg("dim") = nb::none());
+      nb::arg("dim") = nb::none(), "The sizes, or one of them.\n\n>>> thixo.ones(2, 3).size(-1)\n3");
   method(
       "stride",
       [](const Tensor& t, std::optional<int64_t> d) -> nb::object {
@@ -111,20 +125,27 @@ void add_methods_by_hand() {
         for (Dim s : t.strides()) l.append(s.value());
         return nb::tuple(l);
       },
-      nb::arg("dim") = nb::none());
-  method("to", convert, "Another dtype, device or memory format; the same tensor when nothing changes.");
+      nb::arg("dim") = nb::none(),
+      "Elements between neighbours along each dim, or along one.\n\n>>> thixo.ones(2, 3).stride()\n(3, 1)");
+  method("to", convert,
+         "Another dtype, device or memory format; the same tensor when nothing changes.\n\n>>> "
+         "thixo.ones(1).to(thixo.int64)\ntensor([1])");
   method(
       "contiguous",
       [](const Tensor& t, nb::object f) {
         return t.contiguous(f.is_none() ? MemoryFormat::Contiguous : to_format(nb::cast<std::string>(nb::str(f))));
       },
-      nb::arg("memory_format") = nb::none());
+      nb::arg("memory_format") = nb::none(),
+      "The same values in the order of the format; the same tensor when they are so already.\n\n>>> thixo.ones(2, "
+      "3).t().contiguous().stride()\n(2, 1)");
   method(
       "clone",
       [](const Tensor& t, nb::object f) {
         return t.clone(f.is_none() ? MemoryFormat::Preserve : to_format(nb::cast<std::string>(nb::str(f))));
       },
-      nb::arg("memory_format") = nb::none());
+      nb::arg("memory_format") = nb::none(),
+      "A copy, which the gradient passes through.\n\n>>> x = thixo.ones(2)\n>>> y = x.clone().add_(1)\n>>> "
+      "x\ntensor([1., 1.])");
   method(
       "copy_",
       [](nb::object self, nb::object src, bool) {
@@ -132,7 +153,9 @@ void add_methods_by_hand() {
         t.copy_(TensorArg(to_operand(src.ptr(), "copy_", "src"), SourceLoc()));
         return self;
       },
-      nb::arg("src"), nb::arg("non_blocking") = false);
+      nb::arg("src"), nb::arg("non_blocking") = false,
+      "Takes over the values of another tensor, in place.\n\n>>> thixo.zeros(2).copy_(thixo.tensor([1, "
+      "2]))\ntensor([1., 2.])");
   method(
       "fill_",
       [](nb::object self, nb::object value) {
@@ -140,12 +163,15 @@ void add_methods_by_hand() {
         t.fill_(to_scalar(value.ptr()));
         return self;
       },
-      nb::arg("value"));
-  method("zero_", [](nb::object self) {
-    Tensor t = unwrap(self.ptr());
-    t.zero_();
-    return self;
-  });
+      nb::arg("value"), "Sets all elements to a value, in place.\n\n>>> thixo.zeros(2).fill_(3)\ntensor([3., 3.])");
+  method(
+      "zero_",
+      [](nb::object self) {
+        Tensor t = unwrap(self.ptr());
+        t.zero_();
+        return self;
+      },
+      "Sets all elements to zero, in place.\n\n>>> thixo.ones(2).zero_()\ntensor([0., 0.])");
   method(
       "requires_grad_",
       [](nb::object self, bool on) {
@@ -153,7 +179,8 @@ void add_methods_by_hand() {
         t.requires_grad_(on);
         return self;
       },
-      nb::arg("requires_grad") = true);
+      nb::arg("requires_grad") = true,
+      "Whether a gradient is wanted; returns the tensor.\n\n>>> thixo.ones(1).requires_grad_().requires_grad\nTrue");
   method(
       "backward",
       [](const Tensor& t, std::optional<Tensor> gradient, std::optional<bool> retain, bool create) {
@@ -161,14 +188,25 @@ void add_methods_by_hand() {
       },
       nb::arg("gradient") = nb::none(), nb::arg("retain_graph") = nb::none(), nb::arg("create_graph") = false,
       "Computes the gradients of this tensor with respect to the leaves that it was made from, and adds them to their "
-      ".grad.");
-  method("detach", [](const Tensor& t) { return t.detach(SourceLoc()); }, "The same values without history.");
-  method("detach_", [](nb::object self) {
-    Tensor t = unwrap(self.ptr());
-    t.detach_();
-    return self;
-  });
-  method("retain_grad", [](Tensor t) { t.retain_grad(); });
+      ".grad.",
+      "Computes the gradients of this tensor with respect to the leaves that it was made from, and adds them to their "
+      ".grad.\n\n>>> x = thixo.tensor([3.], requires_grad=True)\n>>> (x * x).sum().backward()\n>>> "
+      "x.grad\ntensor([6.])");
+  method(
+      "detach", [](const Tensor& t) { return t.detach(SourceLoc()); },
+      "The same values without history.\n\n>>> (thixo.ones(1, requires_grad=True) * 2).detach().requires_grad\nFalse");
+  method(
+      "detach_",
+      [](nb::object self) {
+        Tensor t = unwrap(self.ptr());
+        t.detach_();
+        return self;
+      },
+      "Forgets the history, in place.\n\n>>> (thixo.ones(1, requires_grad=True) * 2).detach_().requires_grad\nFalse");
+  method(
+      "retain_grad", [](Tensor t) { t.retain_grad(); },
+      "Keeps the gradient of a tensor that is no leaf in its .grad.\n\n>>> y = thixo.ones(1, requires_grad=True) * "
+      "2\n>>> y.retain_grad()\n>>> y.sum().backward()\n>>> y.grad\ntensor([1.])");
   method("_register_hook", [](const Tensor& t, nb::callable f) {
     // The Python function is released under the interpreter lock, wherever the last reference goes.
     std::shared_ptr<nb::callable> held(new nb::callable(f), [](nb::callable* p) {

@@ -83,12 +83,14 @@ nb::list pairs(const std::vector<nn::Named<Tensor>>& v, bool parameters) {
 }
 
 void add_module(nb::module_& m) {
-  nb::class_<nn::Module, Bound<nn::Module>>(m, "Module", nb::dynamic_attr(), nb::is_weak_referenceable(),
-                                            nb::type_slots(module_slots),
-                                            nb::intrusive_ptr<nn::Module>([](nn::Module* o, PyObject* self) noexcept {
-                                              int64_t held = o->bind(self);
-                                              for (int64_t i = 0; i < held; ++i) Py_INCREF(self);
-                                            }))
+  nb::class_<nn::Module, Bound<nn::Module>>(
+      m, "Module", nb::dynamic_attr(), nb::is_weak_referenceable(), nb::type_slots(module_slots),
+      "What networks are made of: parameters, buffers and modules by name, and a forward.\n\n>>> class "
+      "Twice(thixo.nn.Module):\n...     def forward(self, x): return x * 2\n>>> Twice()(thixo.ones(1))\ntensor([2.])",
+      nb::intrusive_ptr<nn::Module>([](nn::Module* o, PyObject* self) noexcept {
+        int64_t held = o->bind(self);
+        for (int64_t i = 0; i < held; ++i) Py_INCREF(self);
+      }))
       .def(nb::init<>())
       .def("forward", [](nn::Module& self, const Tensor& x) { return self.nn::Module::forward(x); })
       .def("_find", find_member)

@@ -80,9 +80,9 @@ class Parse {
     throw nb::type_error((std::string(op()) + "(): " + why).c_str());
   }
 
-  bool gathers(size_t param) const {  // x.view(2, 3): ints that stand for one list
+  bool gathers(size_t param) const {  // x.view(2, 3): the last ints stand for one list
     const ParamRef& p = s_.schema->params[param];
-    if (p.is_operand) return false;
+    if (p.is_operand || param + 1 != static_cast<size_t>(s_.positional)) return false;
     AttrKind k = s_.schema->attrs[static_cast<size_t>(p.index)].kind;
     return k == AttrKind::Size || k == AttrKind::Dims;
   }

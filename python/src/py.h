@@ -36,6 +36,8 @@ PyObject* wrap_as(PyTypeObject* type, const Tensor& t);
 
 /// Sets the Python error that stands for the C++ exception in flight; the place in the user's Python source is added.
 void set_error();
+/// The folder of the Python package: places in it are not the user's.
+void set_package(const std::string& folder);
 /// Runs f, turning exceptions into Python errors: for slots and vectorcalls.
 template <class F> PyObject* guarded(F&& f) {
   try {

@@ -219,6 +219,15 @@ int set_grad(PyObject* s, PyObject* v, void*) {
   });
 }
 PyObject* get_is_leaf(PyObject* s, void*) { return PyBool_FromLong(unwrap(s).is_leaf()); }
+struct GradFn {
+  Ref<Object> node;
+};
+PyObject* get_grad_fn(PyObject* s, void*) {
+  return guarded([&]() -> PyObject* {
+    Ref<Object> node = unwrap(s).grad_fn();
+    return node ? nb::cast(GradFn{std::move(node)}).release().ptr() : Py_NewRef(Py_None);
+  });
+}
 PyObject* get_transposed(PyObject* s, void*) {
   return guarded([&]() -> PyObject* {
     Tensor t = unwrap(s);
@@ -251,6 +260,7 @@ PyGetSetDef getset[] = {
     {"requires_grad", get_requires_grad, set_requires_grad, "whether a gradient is wanted", nullptr},
     {"grad", get_grad, set_grad, "the accumulated gradient, or None", nullptr},
     {"is_leaf", get_is_leaf, nullptr, "not made by a recorded op", nullptr},
+    {"grad_fn", get_grad_fn, nullptr, "what made this tensor in the recorded graph, or None", nullptr},
     {"T", get_transposed, nullptr, "the first two dims swapped", nullptr},
     {"mT", get_m_transposed, nullptr, "the last two dims swapped", nullptr},
     {"data", get_data, set_data, "the same values without history", nullptr},
@@ -281,6 +291,10 @@ PyObject* wrap_as(PyTypeObject* type, const Tensor& t) {
 }
 
 void add_tensor_type(nb::module_& m) {
+  nb::class_<GradFn>(m, "_GradFn").def("__eq__", [](const GradFn& a, nb::handle o) {
+    GradFn* b = nullptr;
+    return nb::try_cast<GradFn*>(o, b) && b != nullptr && b->node == a.node;
+  });
   set_binding_hooks({retain_python, release_python});
   PyType_Slot slots[] = {
       {Py_tp_new, slot(tensor_new)},
@@ -294,7 +308,8 @@ void add_tensor_type(nb::module_& m) {
       {Py_tp_iter, slot(tensor_iter)},
       {Py_tp_getset, getset},
       {Py_tp_members, members},
-      {Py_tp_doc, const_cast<char*>("A multi-dimensional array with gradients: thixo.tensor([1., 2.]).")},
+      {Py_tp_doc, const_cast<char*>(
+                      "A multi-dimensional array with gradients.\n\n>>> thixo.tensor([1., 2.]) * 3\ntensor([3., 6.])")},
       {Py_nb_add, slot(number_add)},
       {Py_nb_subtract, slot(number_sub)},
       {Py_nb_multiply, slot(number_mul)},

@@ -52,8 +52,11 @@ std::vector<optim::ParamGroup> groups(nb::handle params) {
 
 void add_optimizers(nb::module_& m) {
   using nb::arg;
-  nb::class_<optim::Optimizer>(m, "Optimizer", counted<optim::Optimizer>(), nb::dynamic_attr(),
-                               nb::is_weak_referenceable())
+  nb::class_<optim::Optimizer>(
+      m, "Optimizer",
+      "What all optimizers share: param_groups, step, zero_grad, state_dict.\n\n>>> "
+      "isinstance(thixo.optim.SGD([thixo.ones(1, requires_grad=True)]), thixo.optim.Optimizer)\nTrue",
+      counted<optim::Optimizer>(), nb::dynamic_attr(), nb::is_weak_referenceable())
       .def("_step", [](optim::Optimizer& o) { o.step(); })
       .def(
           "zero_grad", [](optim::Optimizer& o, bool none) { o.zero_grad(none); }, arg("set_to_none") = true)
@@ -66,40 +69,58 @@ void add_optimizers(nb::module_& m) {
            [](optim::Optimizer& o, size_t i, const std::string& key, double v) { o.param_groups().at(i)[key] = v; })
       .def("_state", &optim::Optimizer::state_dict)
       .def("_load_state", &optim::Optimizer::load_state_dict);
-  nb::class_<optim::SGD, optim::Optimizer>(m, "SGD").def(
-      "__init__",
-      [](optim::SGD* self, nb::object p, double lr, double momentum, double dampening, double decay, bool nesterov,
-         bool maximize, nb::object,
-         nb::object) { new (self) optim::SGD(groups(p), {lr, momentum, dampening, decay, nesterov, maximize}); },
-      arg("params"), arg("lr") = 1e-3, arg("momentum") = 0.0, arg("dampening") = 0.0, arg("weight_decay") = 0.0,
-      arg("nesterov") = false, nb::kw_only(), arg("maximize") = false, arg("foreach") = nb::none(),
-      arg("fused") = nb::none());
-  auto adam = [&]<class O, class Options>(const char* name, double decay, O*, Options*) {
-    nb::class_<O, optim::Optimizer>(m, name).def(
-        "__init__",
-        [](O* self, nb::object p, double lr, std::pair<double, double> betas, double eps, double weight_decay,
-           bool amsgrad, bool maximize, nb::object, nb::object) {
-          Options o;
-          o.lr = lr;
-          o.betas = betas;
-          o.eps = eps;
-          o.weight_decay = weight_decay;
-          o.amsgrad = amsgrad;
-          o.maximize = maximize;
-          new (self) O(groups(p), o);
-        },
-        arg("params"), arg("lr") = 1e-3, arg("betas") = std::pair(0.9, 0.999), arg("eps") = 1e-8,
-        arg("weight_decay") = decay, arg("amsgrad") = false, nb::kw_only(), arg("maximize") = false,
-        arg("foreach") = nb::none(), arg("fused") = nb::none());
+  nb::class_<optim::SGD, optim::Optimizer>(
+      m, "SGD",
+      "Gradient descent, with momentum where it is given.\n\n>>> w = thixo.ones(1, requires_grad=True)\n>>> opt = "
+      "thixo.optim.SGD([w], lr=0.1)\n>>> w.sum().backward()\n>>> opt.step(); w\ntensor([0.9000], requires_grad=True)")
+      .def(
+          "__init__",
+          [](optim::SGD* self, nb::object p, double lr, double momentum, double dampening, double decay, bool nesterov,
+             bool maximize, nb::object,
+             nb::object) { new (self) optim::SGD(groups(p), {lr, momentum, dampening, decay, nesterov, maximize}); },
+          arg("params"), arg("lr") = 1e-3, arg("momentum") = 0.0, arg("dampening") = 0.0, arg("weight_decay") = 0.0,
+          arg("nesterov") = false, nb::kw_only(), arg("maximize") = false, arg("foreach") = nb::none(),
+          arg("fused") = nb::none());
+  auto adam = [&]<class O, class Options>(const char* name, const char* doc, double decay, O*, Options*) {
+    nb::class_<O, optim::Optimizer>(m, name, doc)
+        .def(
+            "__init__",
+            [](O* self, nb::object p, double lr, std::pair<double, double> betas, double eps, double weight_decay,
+               bool amsgrad, bool maximize, nb::object, nb::object) {
+              Options o;
+              o.lr = lr;
+              o.betas = betas;
+              o.eps = eps;
+              o.weight_decay = weight_decay;
+              o.amsgrad = amsgrad;
+              o.maximize = maximize;
+              new (self) O(groups(p), o);
+            },
+            arg("params"), arg("lr") = 1e-3, arg("betas") = std::pair(0.9, 0.999), arg("eps") = 1e-8,
+            arg("weight_decay") = decay, arg("amsgrad") = false, nb::kw_only(), arg("maximize") = false,
+            arg("foreach") = nb::none(), arg("fused") = nb::none());
   };
-  adam("Adam", 0, static_cast<optim::Adam*>(nullptr), static_cast<optim::AdamOptions*>(nullptr));
-  adam("AdamW", 1e-2, static_cast<optim::AdamW*>(nullptr), static_cast<optim::AdamWOptions*>(nullptr));
+  adam("Adam",
+       "Steps of about the size of lr, from running means of gradients and their squares.\n\n>>> w = thixo.ones(1, "
+       "requires_grad=True)\n>>> opt = thixo.optim.Adam([w], lr=0.1, weight_decay=0)\n>>> w.sum().backward()\n>>> "
+       "opt.step(); w\ntensor([0.9000], requires_grad=True)",
+       0, static_cast<optim::Adam*>(nullptr), static_cast<optim::AdamOptions*>(nullptr));
+  adam("AdamW",
+       "Adam with weight decay that is apart from the gradient.\n\n>>> w = thixo.ones(1, requires_grad=True)\n>>> opt "
+       "= thixo.optim.AdamW([w], lr=0.1, weight_decay=0)\n>>> w.sum().backward()\n>>> opt.step(); w\ntensor([0.9000], "
+       "requires_grad=True)",
+       1e-2, static_cast<optim::AdamW*>(nullptr), static_cast<optim::AdamWOptions*>(nullptr));
 }
 
 void add_schedules(nb::module_& m) {
   using nb::arg;
   using optim::Optimizer;
-  nb::class_<optim::LRScheduler>(m, "LRScheduler", counted<optim::LRScheduler>(), nb::dynamic_attr())
+  nb::class_<optim::LRScheduler>(
+      m, "LRScheduler",
+      "What all schedules share: step, get_last_lr, state_dict.\n\n>>> opt = thixo.optim.SGD([thixo.ones(1, "
+      "requires_grad=True)], lr=1.0)\n>>> schedule = thixo.optim.lr_scheduler.StepLR(opt, 1)\n>>> schedule.step(); "
+      "schedule.get_last_lr()\n[0.1]",
+      counted<optim::LRScheduler>(), nb::dynamic_attr())
       .def("step", &optim::LRScheduler::step)
       .def_prop_rw("last_epoch", &optim::LRScheduler::last_epoch, &optim::LRScheduler::set_epoch)
       .def("get_last_lr", &optim::LRScheduler::get_last_lr)
@@ -111,18 +132,43 @@ void add_schedules(nb::module_& m) {
            })
       .def("load_state_dict",
            [](optim::LRScheduler& s, nb::dict d) { s.set_epoch(nb::cast<int64_t>(d["last_epoch"])); });
-  nb::class_<optim::LambdaLR, optim::LRScheduler>(m, "LambdaLR")
+  nb::class_<optim::LambdaLR, optim::LRScheduler>(
+      m, "LambdaLR",
+      "The first rate times a function of the epoch.\n\n>>> opt = thixo.optim.SGD([thixo.ones(1, requires_grad=True)], "
+      "lr=1.0)\n>>> schedule = thixo.optim.lr_scheduler.LambdaLR(opt, lambda epoch: 0.5 ** epoch)\n>>> "
+      "schedule.step(); schedule.get_last_lr()\n[0.5]")
       .def(nb::init<const Optimizer&, std::function<double(int64_t)>>(), arg("optimizer"), arg("lr_lambda"));
-  nb::class_<optim::StepLR, optim::LRScheduler>(m, "StepLR")
+  nb::class_<optim::StepLR, optim::LRScheduler>(
+      m, "StepLR",
+      "The rate times gamma after every step_size epochs.\n\n>>> opt = thixo.optim.SGD([thixo.ones(1, "
+      "requires_grad=True)], lr=1.0)\n>>> schedule = thixo.optim.lr_scheduler.StepLR(opt, step_size=1, gamma=0.5)\n>>> "
+      "schedule.step(); schedule.get_last_lr()\n[0.5]")
       .def(nb::init<const Optimizer&, int64_t, double>(), arg("optimizer"), arg("step_size"), arg("gamma") = 0.1);
-  nb::class_<optim::ExponentialLR, optim::LRScheduler>(m, "ExponentialLR")
+  nb::class_<optim::ExponentialLR, optim::LRScheduler>(
+      m, "ExponentialLR",
+      "The rate times gamma after each epoch.\n\n>>> opt = thixo.optim.SGD([thixo.ones(1, requires_grad=True)], "
+      "lr=1.0)\n>>> schedule = thixo.optim.lr_scheduler.ExponentialLR(opt, gamma=0.5)\n>>> schedule.step(); "
+      "schedule.get_last_lr()\n[0.5]")
       .def(nb::init<const Optimizer&, double>(), arg("optimizer"), arg("gamma"));
-  nb::class_<optim::LinearLR, optim::LRScheduler>(m, "LinearLR")
+  nb::class_<optim::LinearLR, optim::LRScheduler>(
+      m, "LinearLR",
+      "A factor that goes from start_factor to end_factor in total_iters epochs.\n\n>>> opt = "
+      "thixo.optim.SGD([thixo.ones(1, requires_grad=True)], lr=1.0)\n>>> schedule = "
+      "thixo.optim.lr_scheduler.LinearLR(opt, start_factor=0.5, total_iters=2)\n>>> schedule.step(); "
+      "schedule.get_last_lr()\n[0.75]")
       .def(nb::init<const Optimizer&, double, double, int64_t>(), arg("optimizer"), arg("start_factor") = 1.0 / 3,
            arg("end_factor") = 1.0, arg("total_iters") = 5);
-  nb::class_<optim::CosineAnnealingLR, optim::LRScheduler>(m, "CosineAnnealingLR")
+  nb::class_<optim::CosineAnnealingLR, optim::LRScheduler>(
+      m, "CosineAnnealingLR",
+      "From the first rate down to eta_min along half a cosine.\n\n>>> opt = thixo.optim.SGD([thixo.ones(1, "
+      "requires_grad=True)], lr=1.0)\n>>> schedule = thixo.optim.lr_scheduler.CosineAnnealingLR(opt, T_max=2)\n>>> "
+      "schedule.step(); schedule.get_last_lr()\n[0.5]")
       .def(nb::init<const Optimizer&, int64_t, double>(), arg("optimizer"), arg("T_max"), arg("eta_min") = 0.0);
-  nb::class_<optim::OneCycleLR, optim::LRScheduler>(m, "OneCycleLR")
+  nb::class_<optim::OneCycleLR, optim::LRScheduler>(
+      m, "OneCycleLR",
+      "Up to max_lr, then far down: once over the whole training, one step a batch.\n\n>>> opt = "
+      "thixo.optim.SGD([thixo.ones(1, requires_grad=True)], lr=1.0)\n>>> schedule = "
+      "thixo.optim.lr_scheduler.OneCycleLR(opt, max_lr=1.0, total_steps=3, pct_start=0.5)\n>>> schedule.step()")
       .def(
           "__init__",
           [](optim::OneCycleLR* self, const Optimizer& o, double max_lr, std::optional<int64_t> total,
@@ -238,7 +284,10 @@ void add_training(nb::module_& parent) {
         }
         return nn::utils::clip_grad_norm_(l, max_norm, norm_type, error);
       },
-      arg("parameters"), arg("max_norm"), arg("norm_type") = 2.0, arg("error_if_nonfinite") = false);
+      arg("parameters"), arg("max_norm"), arg("norm_type") = 2.0, arg("error_if_nonfinite") = false,
+      "Scales the gradients so that their common norm is at most max_norm; returns the norm they had.\n\n>>> w = "
+      "thixo.ones(1, requires_grad=True)\n>>> (w * 10).sum().backward()\n>>> thixo.nn.utils.clip_grad_norm_([w], "
+      "1.0)\ntensor(10.)\n>>> w.grad\ntensor([1.0000])");
   m.def(
       "clip_grad_value_",
       [](nb::object params, double value) {
@@ -246,7 +295,10 @@ void add_training(nb::module_& parent) {
         for (nb::handle p : nb::list(params)) l.push_back(nb::cast<Tensor>(p));
         nn::utils::clip_grad_value_(l, value);
       },
-      arg("parameters"), arg("clip_value"));
+      arg("parameters"), arg("clip_value"),
+      "Clamps each element of the gradients to [-clip_value, clip_value].\n\n>>> w = thixo.ones(1, "
+      "requires_grad=True)\n>>> (w * 10).sum().backward()\n>>> thixo.nn.utils.clip_grad_value_([w], 2.0); "
+      "w.grad\ntensor([2.])");
   nb::module_ init = parent.def_submodule("_init");
   namespace ni = nn::init;
   auto back = [](nb::object t, auto&& f) {
@@ -258,33 +310,50 @@ void add_training(nb::module_& parent) {
       [back](nb::object t, double a, double b, Generator* g) {
         return back(t, [&](Tensor x) { ni::uniform_(x, a, b, g); });
       },
-      arg("tensor"), arg("a") = 0.0, arg("b") = 1.0, arg("generator") = nb::none());
+      arg("tensor"), arg("a") = 0.0, arg("b") = 1.0, arg("generator") = nb::none(),
+      "Uniform between a and b.\n\n>>> thixo.nn.init.uniform_(thixo.empty(2)).shape\nthixo.Size([2])");
   init.def(
       "normal_",
       [back](nb::object t, double mean, double std, Generator* g) {
         return back(t, [&](Tensor x) { ni::normal_(x, mean, std, g); });
       },
-      arg("tensor"), arg("mean") = 0.0, arg("std") = 1.0, arg("generator") = nb::none());
+      arg("tensor"), arg("mean") = 0.0, arg("std") = 1.0, arg("generator") = nb::none(),
+      "Normal with this mean and standard deviation.\n\n>>> "
+      "thixo.nn.init.normal_(thixo.empty(2)).shape\nthixo.Size([2])");
   init.def(
       "trunc_normal_",
       [back](nb::object t, double mean, double std, double a, double b) {
         return back(t, [&](Tensor x) { ni::trunc_normal_(x, mean, std, a, b); });
       },
-      arg("tensor"), arg("mean") = 0.0, arg("std") = 1.0, arg("a") = -2.0, arg("b") = 2.0);
+      arg("tensor"), arg("mean") = 0.0, arg("std") = 1.0, arg("a") = -2.0, arg("b") = 2.0,
+      "Normal, drawn again where it is below a or above b.\n\n>>> thixo.nn.init.trunc_normal_(thixo.empty(2), "
+      "a=0.0).min() >= 0\ntensor(True)");
   init.def(
       "constant_", [back](nb::object t, double v) { return back(t, [&](Tensor x) { ni::constant_(x, v); }); },
-      arg("tensor"), arg("val"));
-  init.def("zeros_", [back](nb::object t) { return back(t, [&](Tensor x) { ni::zeros_(x); }); }, arg("tensor"));
-  init.def("ones_", [back](nb::object t) { return back(t, [&](Tensor x) { ni::ones_(x); }); }, arg("tensor"));
-  init.def("eye_", [back](nb::object t) { return back(t, [&](Tensor x) { ni::eye_(x); }); }, arg("tensor"));
+      arg("tensor"), arg("val"),
+      "One value everywhere.\n\n>>> thixo.nn.init.constant_(thixo.empty(2), 3)\ntensor([3., 3.])");
+  init.def(
+      "zeros_", [back](nb::object t) { return back(t, [&](Tensor x) { ni::zeros_(x); }); }, arg("tensor"),
+      "Zeros.\n\n>>> thixo.nn.init.zeros_(thixo.empty(2))\ntensor([0., 0.])");
+  init.def(
+      "ones_", [back](nb::object t) { return back(t, [&](Tensor x) { ni::ones_(x); }); }, arg("tensor"),
+      "Ones.\n\n>>> thixo.nn.init.ones_(thixo.empty(2))\ntensor([1., 1.])");
+  init.def(
+      "eye_", [back](nb::object t) { return back(t, [&](Tensor x) { ni::eye_(x); }); }, arg("tensor"),
+      "Ones on the diagonal, zeros elsewhere.\n\n>>> thixo.nn.init.eye_(thixo.empty(2, 2))\ntensor([[1., 0.],\n        "
+      "[0., 1.]])");
   init.def(
       "xavier_uniform_",
       [back](nb::object t, double gain) { return back(t, [&](Tensor x) { ni::xavier_uniform_(x, gain); }); },
-      arg("tensor"), arg("gain") = 1.0);
+      arg("tensor"), arg("gain") = 1.0,
+      "Uniform, scaled by the numbers of inputs and outputs (Glorot and Bengio 2010).\n\n>>> "
+      "thixo.nn.init.xavier_uniform_(thixo.empty(3, 3)).abs().max() <= 1\ntensor(True)");
   init.def(
       "xavier_normal_",
       [back](nb::object t, double gain) { return back(t, [&](Tensor x) { ni::xavier_normal_(x, gain); }); },
-      arg("tensor"), arg("gain") = 1.0);
+      arg("tensor"), arg("gain") = 1.0,
+      "Normal, scaled by the numbers of inputs and outputs (Glorot and Bengio 2010).\n\n>>> "
+      "thixo.nn.init.xavier_normal_(thixo.empty(2, 2)).shape\nthixo.Size([2, 2])");
   auto mode = [](const std::string& s) {
     if (s != "fan_in" && s != "fan_out") throw ValueError("mode must be 'fan_in' or 'fan_out', not '" + s + "'");
     return s == "fan_in" ? ni::fan_in : ni::fan_out;
@@ -294,16 +363,22 @@ void add_training(nb::module_& parent) {
       [back, mode](nb::object t, double a, const std::string& fan, const std::string& f) {
         return back(t, [&](Tensor x) { ni::kaiming_uniform_(x, a, mode(fan), f); });
       },
-      arg("tensor"), arg("a") = 0.0, arg("mode") = "fan_in", arg("nonlinearity") = "leaky_relu");
+      arg("tensor"), arg("a") = 0.0, arg("mode") = "fan_in", arg("nonlinearity") = "leaky_relu",
+      "Uniform, scaled for layers followed by a rectifier (He et al. 2015).\n\n>>> "
+      "thixo.nn.init.kaiming_uniform_(thixo.empty(2, 2)).shape\nthixo.Size([2, 2])");
   init.def(
       "kaiming_normal_",
       [back, mode](nb::object t, double a, const std::string& fan, const std::string& f) {
         return back(t, [&](Tensor x) { ni::kaiming_normal_(x, a, mode(fan), f); });
       },
-      arg("tensor"), arg("a") = 0.0, arg("mode") = "fan_in", arg("nonlinearity") = "leaky_relu");
+      arg("tensor"), arg("a") = 0.0, arg("mode") = "fan_in", arg("nonlinearity") = "leaky_relu",
+      "Normal, scaled for layers followed by a rectifier (He et al. 2015).\n\n>>> "
+      "thixo.nn.init.kaiming_normal_(thixo.empty(2, 2)).shape\nthixo.Size([2, 2])");
   init.def(
       "calculate_gain", [](const std::string& n, std::optional<double> p) { return ni::calculate_gain(n, p); },
-      arg("nonlinearity"), arg("param") = nb::none());
+      arg("nonlinearity"), arg("param") = nb::none(),
+      "The factor by which a nonlinearity shrinks values.\n\n>>> "
+      "thixo.nn.init.calculate_gain('relu')\n1.4142135623730951");
 }
 
 }  // namespace thixo::py

@@ -67,7 +67,11 @@ def compile(model=None, **options):
 
 
 def explain(fn):
-    """explain(f)(x): what compile makes of f for these arguments, as text."""
+    """explain(f)(x): what compile makes of f for these arguments, as text.
+
+    >>> "exp" in thixo.explain(lambda x: (x * 2).exp())(thixo.ones(3))
+    True
+    """
     compiled = fn if isinstance(fn, CompiledFunction) else CompiledFunction(fn)
 
     def text(*args, **kwargs):

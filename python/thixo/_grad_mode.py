@@ -5,7 +5,7 @@ import functools
 from . import _thixo
 
 
-class set_grad_enabled:  # noqa: N801 -- PyTorch's name
+class set_grad_enabled:
     """Sets grad mode; as a context manager or decorator for a scope.
 
     >>> with thixo.set_grad_enabled(False): thixo.is_grad_enabled()
@@ -52,7 +52,7 @@ class _Mode:
         return self if obj is None else functools.partial(self, obj)
 
 
-class no_grad(_Mode):  # noqa: N801
+class no_grad(_Mode):
     """Nothing is recorded for backward inside.
 
     >>> with thixo.no_grad(): (thixo.ones(1, requires_grad=True) * 2).requires_grad
@@ -60,14 +60,22 @@ class no_grad(_Mode):  # noqa: N801
     """
 
 
-class enable_grad(_Mode):  # noqa: N801
-    """Recording is on inside, also within no_grad."""
+class enable_grad(_Mode):
+    """Recording is on inside, also within no_grad.
+
+    >>> with thixo.no_grad(), thixo.enable_grad(): (thixo.ones(1, requires_grad=True) * 2).requires_grad
+    True
+    """
 
     mode = True
 
 
-class inference_mode(no_grad):  # noqa: N801
-    """The same as no_grad here: tensors made in it are ordinary ones."""
+class inference_mode(no_grad):
+    """The same as no_grad here: tensors made in it are ordinary ones.
+
+    >>> with thixo.inference_mode(): (thixo.ones(1, requires_grad=True) * 2).requires_grad
+    False
+    """
 
     def __init__(self, mode=True):
         super().__init__(mode if callable(mode) else None)
@@ -75,5 +83,9 @@ class inference_mode(no_grad):  # noqa: N801
 
 
 def is_grad_enabled():
-    """Whether calls are recorded for backward."""
+    """Whether calls are recorded for backward.
+
+    >>> thixo.is_grad_enabled()
+    True
+    """
     return _thixo._is_grad_enabled()

@@ -1,16 +1,24 @@
-"""Parts of Tensor that are simplest in Python: sizes, dtype shorthands, arrays, hooks."""
+"""Parts of Tensor that are simplest in Python: sizes, dtype shorthands, arrays, hooks, copies."""
 
 from . import _thixo
 from ._thixo import Tensor
 
 
 class Size(tuple):
-    """The sizes of a tensor."""
+    """The sizes of a tensor.
+
+    >>> thixo.Size([2, 3]).numel()
+    6
+    """
 
     __slots__ = ()
 
     def numel(self):
-        """The number of elements of a tensor of this size."""
+        """The number of elements of a tensor of this size.
+
+        >>> thixo.ones(2, 3).shape.numel()
+        6
+        """
         n = 1
         for d in self:
             n *= d
@@ -47,17 +55,54 @@ class RemovableHandle:
         self.remove()
 
 
-def _numpy(self, *, force=False):
-    """The values as a NumPy array over the same memory."""
+def numpy(self, *, force=False):
+    """The values as a NumPy array over the same memory; force=True detaches first.
+
+    >>> x = thixo.ones(2)
+    >>> x.numpy()[0] = 5; x
+    tensor([5., 1.])
+    """
     import numpy
 
-    x = self.detach() if force else self
-    return numpy.asarray(x)
+    return numpy.asarray(self.detach() if force else self)
 
 
-def _register_hook(self, hook):
-    """Calls hook(grad) when the gradient is computed; what it returns replaces it."""
+def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
+    return _thixo._to_dlpack(self, stream, max_version, dl_device, copy)
+
+
+def __dlpack_device__(self):
+    return (1, 0)
+
+
+def __format__(self, spec):
+    return format(self.item(), spec) if self.dim() == 0 and spec else object.__format__(self, spec)
+
+
+def __complex__(self):
+    return complex(self.item())
+
+
+def register_hook(self, hook):
+    """Calls hook(grad) when the gradient is computed; what it returns replaces it.
+
+    >>> x = thixo.ones(1, requires_grad=True)
+    >>> handle = x.register_hook(lambda g: g * 10)
+    >>> x.sum().backward(); x.grad
+    tensor([10.])
+    """
     return RemovableHandle(self, self._register_hook(hook))
+
+
+def register_post_accumulate_grad_hook(self, hook):
+    """Calls hook(tensor) once the gradient of this leaf has been added to its .grad.
+
+    >>> x = thixo.ones(1, requires_grad=True)
+    >>> handle = x.register_post_accumulate_grad_hook(lambda t: print(t.grad))
+    >>> x.sum().backward()
+    tensor([1.])
+    """
+    return RemovableHandle(self, _thixo._post_accumulate_hook(self, hook))
 
 
 def _shorthand(dtype, name):
@@ -65,76 +110,145 @@ def _shorthand(dtype, name):
         return self.to(dtype)
 
     convert.__name__ = convert.__qualname__ = name
-    convert.__doc__ = f"The values as {dtype}."
+    convert.__doc__ = f"The values as {dtype}.\n\n>>> thixo.ones(1).{name}().dtype\n{dtype}"
     return convert
 
 
-for _name, _dtype in dict(
-    float="float32",
-    double="float64",
-    half="float16",
-    bfloat16="bfloat16",
-    long="int64",
-    int="int32",
-    short="int16",
-    char="int8",
-    byte="uint8",
-    bool="bool",
-    cfloat="complex64",
-    cdouble="complex128",
-).items():
+_SHORTHANDS = {
+    "float": "float32",
+    "double": "float64",
+    "half": "float16",
+    "bfloat16": "bfloat16",
+    "long": "int64",
+    "int": "int32",
+    "short": "int16",
+    "char": "int8",
+    "byte": "uint8",
+    "bool": "bool",
+    "cfloat": "complex64",
+    "cdouble": "complex128",
+}
+for _name, _dtype in _SHORTHANDS.items():
     setattr(Tensor, _name, _shorthand(getattr(_thixo, _dtype), _name))
 
 
-def _type_as(self, other):
-    """The values as the dtype of other."""
+def type_as(self, other):
+    """The values as the dtype of other.
+
+    >>> thixo.arange(2).type_as(thixo.ones(1))
+    tensor([0., 1.])
+    """
     return self.to(other.dtype)
 
 
-def _cpu(self):
-    """The tensor itself: it is on the CPU."""
+def cpu(self):
+    """The tensor itself: it is on the CPU.
+
+    >>> thixo.ones(1).cpu()
+    tensor([1.])
+    """
     return self
 
 
-def _dlpack_device(self):
-    return (1, 0)
+def is_signed(self):
+    """Whether the dtype has negative values.
+
+    >>> thixo.ones(1).is_signed()
+    True
+    """
+    return self.dtype.is_signed
 
 
-def _deepcopy(self, memo):
+def is_same_size(self, other):
+    """Whether the shapes are equal.
+
+    >>> thixo.ones(2).is_same_size(thixo.zeros(2))
+    True
+    """
+    return self.shape == other.shape
+
+
+def _sizes(size):
+    return tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
+
+
+def new_tensor(self, data, *, dtype=None, requires_grad=False):
+    """A tensor with a copy of the data, of this tensor's dtype unless another is given.
+
+    >>> thixo.ones(1, dtype=thixo.float64).new_tensor([1, 2])
+    tensor([1., 2.], dtype=thixo.float64)
+    """
+    return _thixo.tensor(data, dtype=dtype or self.dtype, requires_grad=requires_grad)
+
+
+def new_empty(self, *size, dtype=None, requires_grad=False):
+    """Uninitialised memory of this tensor's dtype.
+
+    >>> thixo.ones(1).new_empty(2, 3).shape
+    thixo.Size([2, 3])
+    """
+    return _thixo.empty(_sizes(size), dtype=dtype or self.dtype, requires_grad=requires_grad)
+
+
+def new_full(self, size, fill_value, *, dtype=None, requires_grad=False):
+    """A constant of this tensor's dtype.
+
+    >>> thixo.ones(1).new_full((2,), 7)
+    tensor([7., 7.])
+    """
+    return _thixo.ops.full(size, fill_value, dtype=dtype or self.dtype, requires_grad=requires_grad)
+
+
+def new_zeros(self, *size, dtype=None, requires_grad=False):
+    """Zeros of this tensor's dtype.
+
+    >>> thixo.ones(1).new_zeros(2)
+    tensor([0., 0.])
+    """
+    return _thixo.ops.zeros(_sizes(size), dtype=dtype or self.dtype, requires_grad=requires_grad)
+
+
+def new_ones(self, *size, dtype=None, requires_grad=False):
+    """Ones of this tensor's dtype.
+
+    >>> thixo.arange(1).new_ones(2)
+    tensor([1, 1])
+    """
+    return _thixo.ops.ones(_sizes(size), dtype=dtype or self.dtype, requires_grad=requires_grad)
+
+
+def __deepcopy__(self, memo):
     if id(self) in memo:
         return memo[id(self)]
     if not self.is_leaf:
         raise _thixo.ValueError("only leaf tensors can be deep-copied: use detach() first")
-    values = self.detach().clone()
-    copy = _thixo._make_subclass(type(self), values, self.requires_grad)
-    copy.__dict__.update(self.__dict__)
+    import copy
+
+    twin = _thixo._make_subclass(type(self), self.detach().clone(), self.requires_grad)
+    memo[id(self)] = twin
+    twin.__dict__.update(copy.deepcopy(self.__dict__, memo))
     if self.grad is not None:
-        copy.grad = self.grad.clone()
-    memo[id(self)] = copy
-    return copy
+        twin.grad = self.grad.clone()
+    return twin
 
 
-def _reduce(self):
-    return _rebuild, (
-        type(self),
-        self.detach().contiguous().tolist(),
-        str(self.dtype)[6:],
-        tuple(self.shape),
-        self.requires_grad,
-    )
+def __reduce_ex__(self, protocol):
+    state = self.__dict__ or None
+    args = (type(self), _thixo._to_bytes(self), self.dtype, tuple(self.shape), self.requires_grad)
+    return _rebuild, args, state
 
 
 def _rebuild(cls, values, dtype, shape, requires_grad):
-    t = _thixo.tensor(values, dtype=getattr(_thixo, dtype)).reshape(shape)
-    return _thixo._make_subclass(cls, t, requires_grad)
+    return _thixo._make_subclass(cls, _thixo._from_bytes(values, dtype, shape), requires_grad)
 
 
-Tensor.numpy = _numpy
-Tensor.register_hook = _register_hook
-Tensor.type_as = _type_as
-Tensor.cpu = _cpu
-Tensor.__dlpack_device__ = _dlpack_device
-Tensor.__deepcopy__ = _deepcopy
-Tensor.__reduce__ = _reduce
+for _f in (
+    numpy, __dlpack__, __dlpack_device__, __format__, __complex__, register_hook,
+    register_post_accumulate_grad_hook, type_as, cpu, is_signed, is_same_size, new_tensor, new_empty, new_full,
+    new_zeros, new_ones, __deepcopy__, __reduce_ex__,
+):  # fmt: skip
+    setattr(Tensor, _f.__name__, _f)
+Tensor.is_cpu = property(lambda self: True, doc="Whether the tensor is in the processor's memory.")
+Tensor.is_cuda = property(lambda self: False, doc="Whether the tensor is on a CUDA device.")
 Tensor.ndimension = Tensor.dim
 Tensor.nelement = Tensor.numel

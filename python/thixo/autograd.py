@@ -10,7 +10,12 @@ def _list(x):
 
 
 def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, inputs=None):
-    """Adds the gradients of the sum of the tensors to the .grad of the leaves."""
+    """Adds the gradients of the sum of the tensors to the .grad of the leaves.
+
+    >>> x = thixo.ones(2, requires_grad=True)
+    >>> thixo.autograd.backward([(x * 3).sum()]); x.grad
+    tensor([3., 3.])
+    """
     _thixo._backward(_list(tensors), _list(grad_tensors), retain_graph, create_graph, _list(inputs))
 
 
@@ -135,7 +140,12 @@ def _checked(f):
 
 
 def gradcheck(func, inputs, *, eps=1e-6, atol=1e-5, rtol=1e-3, raise_exception=True):
-    """Compares gradients with differences of values at float64 inputs; True, or an error that shows the entry."""
+    """Compares gradients with differences of values at float64 inputs; True, or an error that shows the entry.
+
+    >>> x = thixo.ones(2, dtype=thixo.float64, requires_grad=True)
+    >>> thixo.autograd.gradcheck(lambda v: v.exp(), [x])
+    True
+    """
     try:
         return _thixo._gradcheck(_checked(func), _list(inputs), eps, atol, rtol)
     except _thixo.ValueError:
@@ -145,7 +155,12 @@ def gradcheck(func, inputs, *, eps=1e-6, atol=1e-5, rtol=1e-3, raise_exception=T
 
 
 def gradgradcheck(func, inputs, grad_outputs=None, *, eps=1e-6, atol=1e-5, rtol=1e-3, raise_exception=True):
-    """The same for gradients of gradients."""
+    """The same for gradients of gradients.
+
+    >>> x = thixo.ones(2, dtype=thixo.float64, requires_grad=True)
+    >>> thixo.autograd.gradgradcheck(lambda v: v.exp(), [x])
+    True
+    """
     try:
         return _thixo._gradgradcheck(_checked(func), _list(inputs), _list(grad_outputs), eps, atol, rtol)
     except _thixo.ValueError:
@@ -154,8 +169,14 @@ def gradgradcheck(func, inputs, grad_outputs=None, *, eps=1e-6, atol=1e-5, rtol=
         return False
 
 
-class detect_anomaly:  # noqa: N801
-    """Inside, the first op that makes nan or inf out of finite operands raises an error that names it."""
+class detect_anomaly:
+    """Inside, the first op that makes nan or inf out of finite operands raises an error that names it.
+
+    >>> with thixo.autograd.detect_anomaly():
+    ...     try: thixo.zeros(1).log()
+    ...     except ValueError as e: print("log" in str(e))
+    True
+    """
 
     def __enter__(self):
         self._guard = _thixo._DetectAnomaly()

@@ -1,7 +1,7 @@
 """Containers and losses whose call differs from one tensor in, one out."""
 
 from .. import _thixo
-from . import functional as F  # noqa: N812
+from . import functional as F
 from .module import Module
 
 
@@ -47,7 +47,12 @@ class Sequential(_List, _thixo._nn._Sequential):
 
 
 class ModuleList(_List, _thixo._nn._ModuleList):
-    """A list of modules that are called by hand."""
+    """A list of modules that are called by hand.
+
+    >>> layers = thixo.nn.ModuleList([thixo.nn.Linear(2, 2) for _ in range(3)])
+    >>> len(layers), len(list(layers.parameters()))
+    (3, 6)
+    """
 
     def __init__(self, modules=()):
         _thixo._nn._ModuleList.__init__(self, list(modules))
@@ -64,7 +69,11 @@ class ModuleList(_List, _thixo._nn._ModuleList):
 
 
 class CrossEntropyLoss(Module):
-    """Of logits [N, C, ...] and class indices [N, ...]."""
+    """Of logits [N, C, ...] and class indices [N, ...].
+
+    >>> thixo.nn.CrossEntropyLoss()(thixo.zeros(1, 2), thixo.tensor([0]))
+    tensor(0.6931)
+    """
 
     def __init__(
         self, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean", label_smoothing=0.0
@@ -86,7 +95,11 @@ class CrossEntropyLoss(Module):
 
 
 class MSELoss(Module):
-    """The mean (or sum) of the squared differences."""
+    """The mean (or sum) of the squared differences.
+
+    >>> thixo.nn.MSELoss()(thixo.zeros(2), thixo.ones(2))
+    tensor(1.)
+    """
 
     def __init__(self, size_average=None, reduce=None, reduction="mean"):
         super().__init__()

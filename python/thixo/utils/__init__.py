@@ -1,3 +1,3 @@
 """Helpers around training."""
 
-from . import data  # noqa: F401
+from . import checkpoint, data  # noqa: F401

@@ -2,19 +2,29 @@
 
 from .. import _thixo
 
-
 _core = _thixo._training
 
 
 class Dataset:
-    """Samples by index: define __getitem__ and __len__."""
+    """Samples by index: define __getitem__ and __len__.
+
+    >>> class Squares(thixo.utils.data.Dataset):
+    ...     def __getitem__(self, i): return thixo.tensor(i * i)
+    ...     def __len__(self): return 4
+    >>> [b[0].tolist() for b in thixo.utils.data.DataLoader(Squares(), batch_size=4)]
+    [[0, 1, 4, 9]]
+    """
 
     def __getitem__(self, index):
         raise _thixo.NotImplementedError("a Dataset needs a method __getitem__(index)")
 
 
 class TensorDataset(Dataset):
-    """Rows of tensors whose first dims are equal."""
+    """Rows of tensors whose first dims are equal.
+
+    >>> thixo.utils.data.TensorDataset(thixo.arange(3), thixo.ones(3))[2]
+    (tensor(2), tensor(1.))
+    """
 
     def __init__(self, *tensors):
         self.tensors = tensors
@@ -28,7 +38,12 @@ class TensorDataset(Dataset):
 
 
 class Subset(Dataset):
-    """Some samples of another data set."""
+    """Some samples of another data set.
+
+    >>> whole = thixo.utils.data.TensorDataset(thixo.arange(4))
+    >>> thixo.utils.data.Subset(whole, [3, 1])[0]
+    (tensor(3),)
+    """
 
     def __init__(self, dataset, indices):
         self.dataset, self.indices = dataset, list(indices)
@@ -81,10 +96,19 @@ class DataLoader:
 
 
 def digits():
-    """1,797 handwritten digits of 8x8 pixels: images [1797, 1, 8, 8] from 0 to 1, labels [1797] (UCI, CC BY 4.0)."""
+    """1,797 handwritten digits of 8x8 pixels: images [1797, 1, 8, 8] from 0 to 1, labels [1797] (UCI, CC BY 4.0).
+
+    >>> images, labels = thixo.utils.data.digits()
+    >>> images.shape
+    thixo.Size([1797, 1, 8, 8])
+    """
     return _core._digits()
 
 
 def digits_split(test_size=360, seed=0):
-    """Training images and labels, held-out images and labels: of each class the same share."""
+    """Training images and labels, held-out images and labels: of each class the same share.
+
+    >>> [len(t) for t in thixo.utils.data.digits_split()]
+    [1437, 1437, 360, 360]
+    """
     return _core._digits_split(test_size, seed)

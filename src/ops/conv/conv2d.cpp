@@ -155,7 +155,9 @@ void def_conv2d(Op& op) {
       .doc(
           "The cross-correlation of images [batch, channels, height, width] with a kernel [out, channels / groups, "
           "height, width].")
-      .example(">>> thixo.nn.functional.conv2d(thixo.ones(1, 1, 3, 3), thixo.ones(1, 1, 2, 2)).shape\n(1, 1, 2, 2)")
+      .example(
+          ">>> thixo.nn.functional.conv2d(thixo.ones(1, 1, 3, 3), thixo.ones(1, 1, 2, 2)).shape\nthixo.Size([1, 1, 2, "
+          "2])")
       .infer([](Infer& c) {
         require_same_dtype(c, 0, 1);
         const Conv2d v = conv2d_of(c);

@@ -148,7 +148,7 @@ void def_empty_like(Op& op) {
       .doc(
           "A tensor of the input's shape, dtype and device to be written to; zeros until then, so that programs "
           "repeat.")
-      .example(">>> thixo.empty_like(thixo.tensor([1, 2])).shape\n(2,)")
+      .example(">>> thixo.empty_like(thixo.tensor([1, 2])).shape\nthixo.Size([2])")
       .infer([](Infer& c) { new_result(c, type_or(c, c.dtype(0)), c.shape(0)); })
       .nest([](NestCtx& c) { constant_nest(c, 0); })
       .no_grad()

@@ -99,6 +99,9 @@ void def_max_pool2d_with_indices(Op& op) {
         "max_pool2d_with_indices(input: Real, kernel_size: dims, stride: dims? = None, padding: dims = 0, dilation: "
         "dims = 1, ceil_mode: bool = false) -> (values: Real, indices: Index) @nn")
       .doc("max_pool2d, and where in its image (row * width + column) each value stands.")
+      .example(
+          ">>> thixo.nn.functional.max_pool2d_with_indices(thixo.arange(4.).view(1, 1, 2, 2), 2).indices\n"
+          "tensor([[[[3]]]])")
       .compose([](const Call& c) {
         const Window w(c, true);
         Tensor y = window_max(c.in[0], w.attr(), window_places(c, w));

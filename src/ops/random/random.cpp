@@ -47,7 +47,7 @@ void def_rand(Op& op) {
   op.schema(
         "rand(size: size, *, dtype: dtype? = None, device: device? = None, generator: rng = None) -> Float @creation")
       .doc("Uniform numbers in [0, 1).")
-      .example(">>> thixo.rand(2, 3).shape\n(2, 3)")
+      .example(">>> thixo.rand(2, 3).shape\nthixo.Size([2, 3])")
       .infer([](Infer& c) { new_result(c, float_type(c, default_dtype()), c.list("size")); })
       .nest([](NestCtx& c) { c.values = {RandomBlock(c, "generator").uniform(c.out[0].dtype)}; })
       .no_grad()
@@ -59,7 +59,7 @@ void def_randn(Op& op) {
         "randn(size: size, *, dtype: dtype? = None, device: device? = None, generator: rng = None) -> Float @creation")
       .doc("Numbers of the standard normal distribution.")
       .source("Box and Muller 1958, A note on the generation of random normal deviates")
-      .example(">>> thixo.randn(2, 3).shape\n(2, 3)")
+      .example(">>> thixo.randn(2, 3).shape\nthixo.Size([2, 3])")
       .infer([](Infer& c) { new_result(c, float_type(c, default_dtype()), c.list("size")); })
       .nest([](NestCtx& c) { c.values = {RandomBlock(c, "generator").normal(c.out[0].dtype)}; })
       .no_grad()
@@ -71,7 +71,7 @@ void def_rand_like(Op& op) {
         "rand_like(input: Float, *, dtype: dtype? = None, device: device? = None, generator: rng = None) -> Float "
         "@creation")
       .doc("Uniform numbers in [0, 1), in the input's shape and dtype.")
-      .example(">>> thixo.rand_like(thixo.zeros(3)).shape\n(3,)")
+      .example(">>> thixo.rand_like(thixo.zeros(3)).shape\nthixo.Size([3])")
       .infer([](Infer& c) { new_result(c, float_type(c, c.dtype(0)), c.shape(0)); })
       .nest([](NestCtx& c) { c.values = {RandomBlock(c, "generator").uniform(c.out[0].dtype)}; })
       .no_grad()
@@ -83,7 +83,7 @@ void def_randn_like(Op& op) {
         "randn_like(input: Float, *, dtype: dtype? = None, device: device? = None, generator: rng = None) -> Float "
         "@creation")
       .doc("Numbers of the standard normal distribution, in the input's shape and dtype.")
-      .example(">>> thixo.randn_like(thixo.zeros(3)).shape\n(3,)")
+      .example(">>> thixo.randn_like(thixo.zeros(3)).shape\nthixo.Size([3])")
       .infer([](Infer& c) { new_result(c, float_type(c, c.dtype(0)), c.shape(0)); })
       .nest([](NestCtx& c) { c.values = {RandomBlock(c, "generator").normal(c.out[0].dtype)}; })
       .no_grad()
@@ -95,7 +95,7 @@ void def_randint_low(Op& op) {
         "randint.low(low: int, high: int, size: size, *, dtype: dtype? = None, device: device? = None, generator: rng "
         "= None) -> Tensor @creation")
       .doc("Integers from low to high - 1, all as likely.")
-      .example(">>> thixo.randint(3, 5, (4,)).shape\n(4,)")
+      .example(">>> thixo.randint(3, 5, (4,)).shape\nthixo.Size([4])")
       .infer([](Infer& c) {
         Dim low = c.integer("low"), high = c.integer("high");
         c.require(low < high.value(), ErrorKind::Value, "low " + low.str() + " must be below high " + high.str());
@@ -129,7 +129,7 @@ void def_randint(Op& op) {
         "randint(high: int, size: size, *, dtype: dtype? = None, device: device? = None, generator: rng = None) -> "
         "Tensor @creation")
       .doc("Integers from 0 to high - 1, all as likely.")
-      .example(">>> thixo.randint(5, (4,)).shape\n(4,)")
+      .example(">>> thixo.randint(5, (4,)).shape\nthixo.Size([4])")
       .infer([](Infer& c) {
         c.require(c.integer("high") > 0, ErrorKind::Value, "high must be above 0, got " + c.integer("high").str());
         new_result(c, c.none("dtype") ? DType::I64 : c.type("dtype"), c.list("size"));
@@ -156,7 +156,9 @@ void def_randint(Op& op) {
 void def_randperm(Op& op) {
   op.schema(
         "randperm(n: int, *, dtype: dtype? = None, device: device? = None, generator: rng = None) -> Tensor @creation")
-      .doc("0, 1, ..., n - 1 in a random order, all as likely: for i from n - 1 down to 1, elements i and r_i mod (i + 1) change places.")
+      .doc(
+          "0, 1, ..., n - 1 in a random order, all as likely: for i from n - 1 down to 1, elements i and r_i mod (i + "
+          "1) change places.")
       .source("Durstenfeld 1964, Algorithm 235: Random permutation")
       .example(">>> thixo.randperm(4).sum()\ntensor(6)")
       .infer([](Infer& c) { new_result(c, c.none("dtype") ? DType::I64 : c.type("dtype"), {c.integer("n")}); })

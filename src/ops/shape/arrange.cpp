@@ -42,7 +42,7 @@ SmallVec<int, kMaxRank> dim_list(const Call& c, std::string_view name) {
 void def_transpose(Op& op) {
   op.schema("transpose(input: Tensor, dim0: dim, dim1: dim) -> Tensor")
       .doc("A view with two dims exchanged.")
-      .example(">>> thixo.zeros(2, 3).transpose(0, 1).shape\n(3, 2)")
+      .example(">>> thixo.zeros(2, 3).transpose(0, 1).shape\nthixo.Size([3, 2])")
       .compose([](const Call& c) { return swapped(c, "dim0", "dim1"); })
       .samples([] { return swap_samples("dim0", "dim1"); });
 }
@@ -50,7 +50,7 @@ void def_transpose(Op& op) {
 void def_swapaxes(Op& op) {
   op.schema("swapaxes(input: Tensor, axis0: dim, axis1: dim) -> Tensor")
       .doc("transpose under NumPy's name.")
-      .example(">>> thixo.zeros(2, 3).swapaxes(0, 1).shape\n(3, 2)")
+      .example(">>> thixo.zeros(2, 3).swapaxes(0, 1).shape\nthixo.Size([3, 2])")
       .compose([](const Call& c) { return swapped(c, "axis0", "axis1"); })
       .samples([] { return swap_samples("axis0", "axis1"); });
 }
@@ -58,7 +58,7 @@ void def_swapaxes(Op& op) {
 void def_t(Op& op) {
   op.schema("t(input: Tensor) -> Tensor")
       .doc("The transposed matrix, a view; tensors of rank 0 and 1 as they are.")
-      .example(">>> thixo.zeros(2, 3).t().shape\n(3, 2)")
+      .example(">>> thixo.zeros(2, 3).t().shape\nthixo.Size([3, 2])")
       .compose([](const Call& c) {
         if (c.rank(0) > 2) throw c.error(ErrorKind::Shape, "takes a matrix").fix("use transpose(dim0, dim1) or .mT");
         return Values{c.rank(0) == 2 ? c.in[0].permute({1, 0}) : c.in[0]};
@@ -72,7 +72,7 @@ void def_t(Op& op) {
 void def_movedim(Op& op) {
   op.schema("movedim(input: Tensor, source: dims, destination: dims) -> Tensor")
       .doc("A view with the dims `source` brought to the places `destination`; the others keep their order.")
-      .example(">>> thixo.zeros(2, 3, 4).movedim(0, -1).shape\n(3, 4, 2)")
+      .example(">>> thixo.zeros(2, 3, 4).movedim(0, -1).shape\nthixo.Size([3, 4, 2])")
       .compose([](const Call& c) {
         auto from = dim_list(c, "source"), to = dim_list(c, "destination");
         if (from.size() != to.size()) throw c.error(ErrorKind::Value, "source and destination differ in length");
@@ -102,7 +102,7 @@ void def_movedim(Op& op) {
 void def_flatten(Op& op) {
   op.schema("flatten(input: Tensor, start_dim: dim = 0, end_dim: dim = -1) -> Tensor")
       .doc("The dims from start_dim to end_dim made one; a view where the memory allows it.")
-      .example(">>> thixo.zeros(2, 3, 4).flatten(1).shape\n(2, 12)")
+      .example(">>> thixo.zeros(2, 3, 4).flatten(1).shape\nthixo.Size([2, 12])")
       .compose([](const Call& c) {
         int a = c.dim("start_dim", c.rank(0)), b = c.dim("end_dim", c.rank(0));
         if (a > b)
@@ -133,7 +133,7 @@ void def_flatten(Op& op) {
 void def_unflatten(Op& op) {
   op.schema("unflatten(input: Tensor, dim: dim, sizes: size) -> Tensor")
       .doc("One dim split into several; one size may be -1.")
-      .example(">>> thixo.zeros(2, 12).unflatten(1, (3, -1)).shape\n(2, 3, 4)")
+      .example(">>> thixo.zeros(2, 12).unflatten(1, (3, -1)).shape\nthixo.Size([2, 3, 4])")
       .compose([](const Call& c) {
         int d = c.dim("dim", c.rank(0));
         if (c.rank(0) == 0) throw c.error(ErrorKind::Shape, "a tensor without dims has none to split");
@@ -158,7 +158,7 @@ void def_unflatten(Op& op) {
 void def_expand_as(Op& op) {
   op.schema("expand_as(input: Tensor, other: Tensor) -> Tensor")
       .doc("expand to the shape of other.")
-      .example(">>> thixo.ones(1, 2).expand_as(thixo.zeros(3, 2)).shape\n(3, 2)")
+      .example(">>> thixo.ones(1, 2).expand_as(thixo.zeros(3, 2)).shape\nthixo.Size([3, 2])")
       .compose([](const Call& c) { return Values{c.in[0].expand(c.shape(1))}; })
       .samples([] {
         return std::vector<Sample>{{.in = {{{1, 2}}, {{3, 2}}}},
@@ -169,7 +169,7 @@ void def_expand_as(Op& op) {
 void def_view_as(Op& op) {
   op.schema("view_as(input: Tensor, other: Tensor) -> Tensor")
       .doc("view under the shape of other.")
-      .example(">>> thixo.arange(4).view_as(thixo.zeros(2, 2)).shape\n(2, 2)")
+      .example(">>> thixo.arange(4).view_as(thixo.zeros(2, 2)).shape\nthixo.Size([2, 2])")
       .compose([](const Call& c) { return Values{c.in[0].view(c.shape(1))}; })
       .samples([] {
         return std::vector<Sample>{{.in = {{{4}}, {{2, 2}}}}, {.in = {{{4}}, {{3}}}, .bad = "does not fit 4 elements"}};
@@ -179,7 +179,7 @@ void def_view_as(Op& op) {
 void def_reshape_as(Op& op) {
   op.schema("reshape_as(input: Tensor, other: Tensor) -> Tensor")
       .doc("reshape to the shape of other.")
-      .example(">>> thixo.arange(4).reshape_as(thixo.zeros(2, 2)).shape\n(2, 2)")
+      .example(">>> thixo.arange(4).reshape_as(thixo.zeros(2, 2)).shape\nthixo.Size([2, 2])")
       .compose([](const Call& c) { return Values{c.in[0].reshape(c.shape(1))}; })
       .samples([] {
         return std::vector<Sample>{{.in = {{{4}}, {{2, 2}}}}, {.in = {{{4}}, {{3}}}, .bad = "does not fit 4 elements"}};

@@ -263,7 +263,7 @@ void def_expand(Op& op) {
 void def_permute(Op& op) {
   op.schema("permute(input: Tensor, dims: size) -> Tensor")
       .doc("A view with the dims in another order: dim d of the result is dim dims[d] of the input.")
-      .example(">>> thixo.zeros(2, 3, 4).permute(2, 0, 1).shape\n(4, 2, 3)")
+      .example(">>> thixo.zeros(2, 3, 4).permute(2, 0, 1).shape\nthixo.Size([4, 2, 3])")
       .view([](const Call& c) {
         const Shape& dims = c.list("dims");
         auto rank = static_cast<int64_t>(c.rank(0));
@@ -312,7 +312,7 @@ void def_permute(Op& op) {
 void def_unsqueeze(Op& op) {
   op.schema("unsqueeze(input: Tensor, dim: dim) -> Tensor")
       .doc("A view with a dim of size 1 put in at `dim`.")
-      .example(">>> thixo.tensor([1, 2]).unsqueeze(1).shape\n(2, 1)")
+      .example(">>> thixo.tensor([1, 2]).unsqueeze(1).shape\nthixo.Size([2, 1])")
       .view([](const Call& c) {
         auto d = static_cast<size_t>(insert_dim(c, "dim", c.rank(0)));
         ViewSpec v = same_place(c, c.shape(0), c.in[0].strides());
@@ -337,7 +337,7 @@ void def_unsqueeze(Op& op) {
 void def_squeeze(Op& op) {
   op.schema("squeeze(input: Tensor, dim: dims? = None) -> Tensor")
       .doc("A view without the dims of size 1: all, or those among `dim`.")
-      .example(">>> thixo.zeros(1, 3, 1).squeeze().shape\n(3,)")
+      .example(">>> thixo.zeros(1, 3, 1).squeeze().shape\nthixo.Size([3])")
       .view([](const Call& c) {
         ViewSpec v = same_place(c, {}, {});
         auto named = c.dims("dim", c.rank(0));
