@@ -69,10 +69,11 @@ nb::object child_object(const Ref<nn::Module>& m) { return m ? nb::cast(m.get())
 /// What Module.__getattr__ finds when Python's own lookup fails.
 nb::object find_member(nn::Module& m, const std::string& name) {
   if (const Ref<nn::Module>* child = m.find_child(name)) return child_object(*child);
-  for (const std::string& p : m.parameter_names()) {
-    if (p == name) return wrap_parameter(*m.find_tensor(name));
+  if (const Tensor* t = m.find_tensor(name)) {
+    if (!t->defined() || t->object()->bound() != nullptr) return nb::steal(wrap(*t));
+    const std::vector<std::string> names = m.parameter_names();
+    return std::find(names.begin(), names.end(), name) != names.end() ? wrap_parameter(*t) : nb::steal(wrap(*t));
   }
-  if (const Tensor* t = m.find_tensor(name)) return nb::steal(wrap(*t));
   throw nb::attribute_error(("'" + m.type_name() + "' object has no attribute '" + name + "'").c_str());
 }
 

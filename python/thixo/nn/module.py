@@ -196,6 +196,52 @@ def _get_parameter(self, target):
     return getattr(self.get_submodule(path) if path else self, name)
 
 
+def _made_by(cls):
+    """The C++ class that a module is or extends."""
+    return next(c for c in cls.__mro__ if c.__module__.startswith("thixo._thixo"))
+
+
+def _rebuild(cls, text):
+    """A module whose C++ part is made from the settings that it prints; what it holds follows by __setstate__."""
+    import ast
+
+    call = ast.parse(f"_({text})", mode="eval").body
+    args = [ast.literal_eval(a) for a in call.args]
+    kwargs = {k.arg: ast.literal_eval(k.value) for k in call.keywords}
+    self = cls.__new__(cls)
+    _made_by(cls).__init__(self, *args, **kwargs)
+    return self
+
+
+def _reduce_ex(self, protocol):
+    persistent = {name for name, _ in self._state()}
+    state = {
+        "parameters": {n: self._find(n) for n in self._member_names() if self._kind(n) == "parameter"},
+        "buffers": {n: (self._find(n), n in persistent) for n in self._member_names() if self._kind(n) == "buffer"},
+        "modules": {n: self._find(n) for n in self._member_names() if self._kind(n) == "module"},
+        "training": self.training,
+        "attributes": dict(self.__dict__),
+    }
+    return _rebuild, (type(self), _made_by(type(self)).extra_repr(self)), state
+
+
+def _setstate(self, state):
+    for name in self._member_names():  # made with bias=True, then set to None
+        if name not in state[self._kind(name) + "s"]:
+            self._unregister(name)
+    for name, p in state["parameters"].items():
+        requires_grad = p is not None and p.requires_grad
+        self.register_parameter(name, p)
+        if p is not None and not requires_grad:
+            p.requires_grad_(False)
+    for name, (b, persistent) in state["buffers"].items():
+        self.register_buffer(name, b, persistent)
+    self._train(state["training"])  # before the children come, which have modes of their own
+    for name, m in state["modules"].items():
+        self.register_module(name, m)
+    self.__dict__.update(state["attributes"])
+
+
 def _dir(self):
     return sorted({*object.__dir__(self), *self._member_names()})
 
@@ -206,6 +252,8 @@ for _name, _f in {
     "__delattr__": _delattr,
     "__call__": _call,
     "__dir__": _dir,
+    "__reduce_ex__": _reduce_ex,
+    "__setstate__": _setstate,
     "register_forward_hook": _register_forward_hook,
     "register_forward_pre_hook": _register_forward_pre_hook,
     "named_parameters": _named_parameters,
