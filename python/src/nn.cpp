@@ -186,6 +186,7 @@ void add_nn(nb::module_& parent) {
   nb::module_ m = parent.def_submodule("_nn");
   m.def("_set_parameter_type",
         [](nb::type_object t) { g_parameter = reinterpret_cast<PyTypeObject*>(t.release().ptr()); });
+  m.def("_ready", [](nb::handle module) { return nb::inst_ready(module); });
   add_module(m);
   add_layers(m);
 }

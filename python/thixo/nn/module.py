@@ -26,6 +26,8 @@ _plain_setattr = object.__setattr__
 
 
 def _setattr(self, name, value):
+    if isinstance(value, (Parameter, Module)) and not _thixo._nn._ready(self):
+        raise AttributeError(f"call super().__init__() before '{name}' is assigned")
     if isinstance(value, Parameter):
         self.register_parameter(name, value)
     elif isinstance(value, Module):
@@ -206,8 +208,11 @@ def _rebuild(cls, text):
     import ast
 
     call = ast.parse(f"_({text})", mode="eval").body
-    args = [ast.literal_eval(a) for a in call.args]
-    kwargs = {k.arg: ast.literal_eval(k.value) for k in call.keywords}
+
+    def value(node):  # padding=same is printed without quotes
+        return node.id if isinstance(node, ast.Name) else ast.literal_eval(node)
+
+    args, kwargs = [value(a) for a in call.args], {k.arg: value(k.value) for k in call.keywords}
     self = cls.__new__(cls)
     _made_by(cls).__init__(self, *args, **kwargs)
     return self
