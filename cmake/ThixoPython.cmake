@@ -29,17 +29,33 @@ add_dependencies(_thixo thixo_generated)
 set(package ${PROJECT_BINARY_DIR}/python/thixo)
 set_target_properties(_thixo PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${package} INSTALL_RPATH "$ORIGIN")
 
-file(MAKE_DIRECTORY ${package})
-file(GLOB entries CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/python/thixo/*)
-list(FILTER entries EXCLUDE REGEX "/__pycache__$")
+# Links to files in folders of the build tree: the stubs are written beside them.
+file(GLOB_RECURSE entries CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/python/thixo ${PROJECT_SOURCE_DIR}/python/thixo/*.py)
 foreach(entry IN LISTS entries)
-  get_filename_component(name ${entry} NAME)
-  file(CREATE_LINK ${entry} ${package}/${name} SYMBOLIC)
+  get_filename_component(folder ${package}/${entry} DIRECTORY)
+  if(IS_SYMLINK ${folder})
+    file(REMOVE ${folder})  # of a build tree from before
+  endif()
+  file(MAKE_DIRECTORY ${folder})
+  file(CREATE_LINK ${PROJECT_SOURCE_DIR}/python/thixo/${entry} ${package}/${entry} SYMBOLIC)
 endforeach()
+
+# Type stubs, written from what the package is found to hold. A sanitizer's library cannot be imported just so.
+if(NOT THIXO_SANITIZE AND NOT CMAKE_CROSSCOMPILING)
+  list(TRANSFORM entries PREPEND ${PROJECT_SOURCE_DIR}/python/thixo/ OUTPUT_VARIABLE package_sources)
+  add_custom_command(
+    OUTPUT ${package}/py.typed
+    COMMAND ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1
+            ${Python_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tools/stubs.py ${PROJECT_BINARY_DIR}/python
+    DEPENDS _thixo ${package_sources} ${PROJECT_SOURCE_DIR}/tools/stubs.py
+    COMMENT "Writing the stubs of the Python package" VERBATIM)
+  add_custom_target(thixo_stubs ALL DEPENDS ${package}/py.typed)
+endif()
 
 # In a wheel the library and its plugin lie beside the extension.
 if(SKBUILD)
   install(TARGETS _thixo thixo LIBRARY DESTINATION thixo COMPONENT python NAMELINK_SKIP)
+  install(DIRECTORY ${package}/ DESTINATION thixo COMPONENT python FILES_MATCHING PATTERN "*.pyi" PATTERN "py.typed")
   if(TARGET thixo_compiler)
     install(TARGETS thixo_compiler LIBRARY DESTINATION thixo COMPONENT python)
   endif()

@@ -21,5 +21,5 @@ from .._thixo._nn import (  # noqa: F401
     Tanh,
 )
 from . import functional, init, utils  # noqa: F401
-from .containers import CrossEntropyLoss, ModuleList, MSELoss, Sequential  # noqa: F401
-from .module import Module, Parameter  # noqa: F401
+from ._containers import CrossEntropyLoss, ModuleList, MSELoss, Sequential  # noqa: F401
+from ._module import Module, Parameter  # noqa: F401

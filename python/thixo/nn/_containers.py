@@ -2,7 +2,7 @@
 
 from .. import _thixo
 from . import functional as F
-from .module import Module
+from ._module import Module
 
 
 class _List:
