@@ -1,5 +1,6 @@
 // The thixo command.
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdio>
 
 #include "commands.h"
@@ -24,6 +25,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", std::string("thixo ") + thixo::version());
   app.footer(kFooter);
   app.require_subcommand(0, 1);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that grows over a limit is an error with a text, not the end of the process
   int status = 0;
   thixo::cli::add_demo(app, &status);
   thixo::cli::add_ops(app, &status);

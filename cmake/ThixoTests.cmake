@@ -35,6 +35,13 @@ function(thixo_test_program name)
   endforeach()
 endfunction()
 
+# thixo_test_again(<program> <suffix> <gtest filter> <setting>...): the program once more in another environment.
+function(thixo_test_again program suffix filter)
+  add_test(NAME ${program}.${suffix} COMMAND ${program} --gtest_filter=${filter}
+           WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  set_tests_properties(${program}.${suffix} PROPERTIES ENVIRONMENT "OMP_WAIT_POLICY=passive;${ARGN}" TIMEOUT 900)
+endfunction()
+
 add_library(thixo_test_main OBJECT ${PROJECT_SOURCE_DIR}/tests/support/test_main.cpp)
 target_link_libraries(thixo_test_main PRIVATE thixo_flags thixo_headers GTest::gtest)
 target_precompile_headers(thixo_test_main PRIVATE <pch.h> <gtest/gtest.h>)
@@ -75,6 +82,13 @@ endforeach()
 file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/conformance/*.cpp)
 thixo_test_program(conformance_test SOURCES ${sources}
                    LIBRARIES thixo_engine_static SHARDS 4)
+
+# Contractions by the library as it is on a processor without AVX-512, and by the generated engine alone.
+if(TARGET backend_cpu_test AND THIXO_WITH_ONEDNN)
+  thixo_test_again(backend_cpu_test onednn_avx2 * DNNL_MAX_CPU_ISA=AVX2)
+  thixo_test_again(backend_cpu_test no_onednn * THIXO_ONEDNN=0)
+  thixo_test_again(conformance_test no_onednn *mul*:*linear*:*conv*:*attention*:*contract*:*Contract* THIXO_ONEDNN=0)
+endif()
 
 file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/*.cpp)
 if(sources AND TARGET thixo_static)

@@ -8,8 +8,9 @@
 
 namespace thixo {
 
-/// Results never depend on the number of threads. With this on they are also the same bits on every processor
-/// (contractions come from the code generator alone, a fused multiply-add is a multiply and an add), at a cost.
+/// Results never depend on the number of threads. With this on they are also the same bits on every processor, and a
+/// result does not depend on its place in the batch (contractions come from the code generator alone, a fused
+/// multiply-add is a multiply and an add), at a cost. Functions compiled before are compiled again for the mode.
 THIXO_API void use_deterministic_algorithms(bool on);
 THIXO_API bool are_deterministic_algorithms_enabled();
 

@@ -21,6 +21,7 @@ constexpr EnvSetting kSettings[] = {
     {Env::Verify, "THIXO_VERIFY", "0", "1: check a recorded graph after every pass"},
     {Env::Compiler, "THIXO_COMPILER", "", "path of libthixo_compiler.so; empty: beside the library"},
     {Env::Cache, "THIXO_CACHE", "", "folder of compiled kernels, or off; unset: ~/.cache/thixo"},
+    {Env::OneDnn, "THIXO_ONEDNN", "1", "0: contractions come from the code generator alone, none from oneDNN"},
 };
 
 const EnvSetting& setting(Env id) { return kSettings[static_cast<size_t>(id)]; }

@@ -9,7 +9,7 @@
 
 namespace thixo {
 
-enum class Env : uint8_t { NumThreads, MemoryLimit, MemoryIdle, Isa, Verify, Compiler, Cache };
+enum class Env : uint8_t { NumThreads, MemoryLimit, MemoryIdle, Isa, Verify, Compiler, Cache, OneDnn };
 
 struct EnvSetting {
   Env id;

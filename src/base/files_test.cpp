@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -110,6 +111,22 @@ TEST_F(Files, FullDiskKeepsTheOldFile) {
     EXPECT_EQ(entries(), 1u);
   }
   std::signal(SIGXFSZ, handler);
+}
+
+TEST_F(Files, KilledWhileWritingLeavesTheOldFile) {
+  write_file(path("a"), "old");
+  const pid_t child = fork();
+  if (child == 0) {
+    AtomicFile f(path("a"));
+    f.write(std::string(1 << 20, 'x'));
+    raise(SIGKILL);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFSIGNALED(status));
+  EXPECT_EQ(read_file(path("a")), "old");
+  write_file(path("a"), "new");
+  EXPECT_EQ(read_file(path("a")), "new") << "what the killed process left is not in the way";
 }
 
 TEST(SizeStr, Units) {

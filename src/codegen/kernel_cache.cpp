@@ -7,9 +7,11 @@
 #include <map>
 #include <mutex>
 
+#include "base/deterministic.h"
 #include "base/env.h"
 #include "base/files.h"
 #include "codegen/compiler_plugin.h"
+#include "codegen/pack.h"
 #include "codegen/target.h"
 
 namespace thixo::codegen {
@@ -34,15 +36,18 @@ std::string content_key(std::string_view kernels, const std::string& target) {
   char name[40];
   uint64_t a = fnv(kernels, fnv(target, fnv(kVersion, 0xcbf29ce484222325u)));
   uint64_t b = fnv(target, fnv(kernels, fnv(kVersion, 0x9ae16a3b2f90404fu)));
-  std::snprintf(name, sizeof name, "%016llx%016llx", static_cast<unsigned long long>(a), static_cast<unsigned long long>(b));
+  std::snprintf(name, sizeof name, "%016llx%016llx", static_cast<unsigned long long>(a),
+                static_cast<unsigned long long>(b));
   return name;
 }
 
 bool make_private_folder(const std::string& path) {
-  for (size_t at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1)) mkdir(path.substr(0, at).c_str(), 0700);
+  for (size_t at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1))
+    mkdir(path.substr(0, at).c_str(), 0700);
   mkdir(path.c_str(), 0700);
   struct stat s{};
-  return stat(path.c_str(), &s) == 0 && S_ISDIR(s.st_mode) && s.st_uid == geteuid() && (s.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+  return stat(path.c_str(), &s) == 0 && S_ISDIR(s.st_mode) && s.st_uid == geteuid() &&
+         (s.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
 std::optional<std::string> read_cached(const std::string& path) {
@@ -100,14 +105,16 @@ std::optional<std::string_view> cache_unpack(std::string_view file) {
   if (file.size() < sizeof h) return std::nullopt;
   std::memcpy(&h, file.data(), sizeof h);
   std::string_view object = file.substr(sizeof h);
-  bool whole = std::memcmp(h.magic, kMagic, sizeof kMagic) == 0 && h.bytes == object.size() && h.check == fnv(object, 0xcbf29ce484222325u);
+  bool whole = std::memcmp(h.magic, kMagic, sizeof kMagic) == 0 && h.bytes == object.size() &&
+               h.check == fnv(object, 0xcbf29ce484222325u);
   return whole ? std::optional(object) : std::nullopt;
 }
 
 CompiledKernels compile_kernels(std::span<const Kernel> kernels) {
   std::string bytes;
   for (const Kernel& k : kernels) bytes += serialize(k);
-  TargetSpec target = target_for(host_isa());
+  TargetSpec target = target_for(active_pack() != nullptr ? active_pack()->isa : host_isa());
+  target.deterministic = detail::deterministic();
   std::string key = content_key(bytes, target_str(target));
 
   static std::mutex mutex;

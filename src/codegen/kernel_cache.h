@@ -25,7 +25,8 @@ struct CompiledKernels {
   bool from_disk = false;
 };
 
-/// Compiles for the processor this runs on, or finds the result of an earlier compile. Kernel names are unique.
+/// Compiles for the instruction set of the pack in use and the mode (deterministic or not), or finds the result of an
+/// earlier compile. Kernel names are unique.
 CompiledKernels compile_kernels(std::span<const Kernel> kernels);
 
 /// The folder of the disk cache: THIXO_CACHE, else $XDG_CACHE_HOME/thixo, else ~/.cache/thixo; "" when it is off.

@@ -1,7 +1,9 @@
 #include "codegen/pack.h"
 
 #include <algorithm>
+#include <functional>
 #include <span>
+#include <vector>
 
 #include "base/env.h"
 #include "codegen/target.h"
@@ -31,6 +33,34 @@ const PackTable* choose() {
   return best;
 }
 
+KernelFn find_in(const PackTable& t, uint64_t hash) {
+  const PackEntry* end = t.entries + t.count;
+  const PackEntry* at =
+      std::lower_bound(t.entries, end, hash, [](const PackEntry& e, uint64_t h) { return e.hash < h; });
+  return at != end && at->hash == hash ? at->kernel : nullptr;
+}
+
+using Twins = std::vector<std::pair<KernelFn, KernelFn>>;
+
+/// Of every kernel of the active table, by address.
+Twins find_twins() {
+  const PackTable* plain = nullptr;
+  for (const PackTable* t : tables()) {
+    if (!has_fma(t->isa) && host_runs(t->isa)) plain = t;
+  }
+  if (plain == nullptr) {
+    throw NotImplementedError("use_deterministic_algorithms: this build has no kernel pack without fma")
+        .fix("build with THIXO_ISAS naming x86-64-v2 too");
+  }
+  Twins twins;
+  const PackTable& active = *active_pack();
+  for (const PackEntry& e : std::span(active.entries, active.count)) {
+    if (KernelFn twin = find_in(*plain, e.hash)) twins.emplace_back(e.kernel, twin);
+  }
+  std::sort(twins.begin(), twins.end(), [](const auto& a, const auto& b) { return std::less<>()(a.first, b.first); });
+  return twins;
+}
+
 }  // namespace
 
 const PackTable* active_pack() {
@@ -41,11 +71,16 @@ const PackTable* active_pack() {
 KernelFn find_kernel(std::string_view key) {
   const PackTable* t = active_pack();
   if (t == nullptr) return nullptr;
-  const uint64_t hash = kernel_hash(key);
-  const PackEntry* end = t->entries + t->count;
-  const PackEntry* at =
-      std::lower_bound(t->entries, end, hash, [](const PackEntry& e, uint64_t h) { return e.hash < h; });
-  return at != end && at->hash == hash ? at->kernel : nullptr;
+  return find_in(*t, kernel_hash(key));
+}
+
+KernelFn without_fma(KernelFn kernel) {
+  const PackTable* t = active_pack();
+  if (t == nullptr || !has_fma(t->isa)) return kernel;
+  static const Twins twins = find_twins();
+  const auto at = std::lower_bound(twins.begin(), twins.end(), kernel,
+                                   [](const auto& e, KernelFn k) { return std::less<>()(e.first, k); });
+  return at != twins.end() && at->first == kernel ? at->second : kernel;
 }
 
 }  // namespace thixo::codegen

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "base/deterministic.h"
 #include "ir/kernel_ir.h"
 
 namespace thixo::codegen {
@@ -38,5 +39,11 @@ const PackTable* active_pack();
 /// The kernel of this key for the processor it runs on; null when the pack does not hold it. A search, not a fast
 /// path: callers keep what they found.
 KernelFn find_kernel(std::string_view key);
+
+/// The kernel of the same key in the table whose instruction set has no fma: its bits are those of every target.
+/// What is not in the active table (contractions have kernels of their own, ".det") stays as it is.
+KernelFn without_fma(KernelFn kernel);
+/// What runs in the place of a kernel that was found: to be asked at each call, the mode may have changed.
+inline KernelFn in_mode(KernelFn kernel) { return detail::deterministic() ? without_fma(kernel) : kernel; }
 
 }  // namespace thixo::codegen

@@ -32,6 +32,23 @@ TEST(Pack, FindsByKey) {
   EXPECT_EQ(find_kernel("add.f32.xx"), nullptr);
 }
 
+// Deterministic mode: only contractions, which have kernels of their own for it, may lack a twin without fma.
+TEST(Pack, EveryKernelHasATwinWithoutFma) {
+  if (!has_fma(active_pack()->isa)) GTEST_SKIP() << active_pack()->isa << " has no fma";
+  const KernelFn exp = find_kernel("exp.f32.c");
+  ASSERT_NE(exp, nullptr);
+  EXPECT_NE(without_fma(exp), exp);
+  EXPECT_EQ(without_fma(without_fma(exp)), without_fma(exp));
+  const PackTable& t = *active_pack();
+  int64_t without = 0;
+  for (const PackEntry& e : std::span(t.entries, t.count)) without += without_fma(e.kernel) == e.kernel;
+  EXPECT_LE(without, 16);
+  detail::g_deterministic = true;
+  EXPECT_EQ(in_mode(exp), without_fma(exp));
+  detail::g_deterministic = false;
+  EXPECT_EQ(in_mode(exp), exp);
+}
+
 // The code of one instruction set, from the first function of its table to the last.
 TEST(Pack, FitsItsBudget) {
   for (size_t i = 0; i < kPackTableCount; ++i) {

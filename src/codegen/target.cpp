@@ -11,14 +11,15 @@ namespace {
 
 struct Isa {
   std::string_view name, triple, cpu, features;
+  bool fma;
 };
 // AVX-512: LLVM prefers 256-bit registers for this processor level unless told otherwise.
 constexpr std::array<Isa, 5> kIsas{{
-    {"x86-64-v2", "x86_64-unknown-linux-gnu", "x86-64-v2", ""},
-    {"avx2", "x86_64-unknown-linux-gnu", "x86-64-v3", ""},
-    {"avx512", "x86_64-unknown-linux-gnu", "x86-64-v4", "-prefer-256-bit"},
-    {"aarch64", "aarch64-unknown-linux-gnu", "generic", "+neon"},
-    {"wasm32", "wasm32-unknown-unknown", "generic", "+simd128,+nontrapping-fptoint,+sign-ext,+bulk-memory"},
+    {"x86-64-v2", "x86_64-unknown-linux-gnu", "x86-64-v2", "", false},
+    {"avx2", "x86_64-unknown-linux-gnu", "x86-64-v3", "", true},
+    {"avx512", "x86_64-unknown-linux-gnu", "x86-64-v4", "-prefer-256-bit", true},
+    {"aarch64", "aarch64-unknown-linux-gnu", "generic", "+neon", true},
+    {"wasm32", "wasm32-unknown-unknown", "generic", "+simd128,+nontrapping-fptoint,+sign-ext,+bulk-memory", false},
 }};
 
 constexpr auto kNames = [] {
@@ -49,6 +50,8 @@ TargetSpec target_for(std::string_view isa) {
   t.features = i.features;
   return t;
 }
+
+bool has_fma(std::string_view isa) { return find(isa).fma; }
 
 bool host_runs(std::string_view isa) {
   const std::string_view name = find(isa).name;

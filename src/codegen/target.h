@@ -23,6 +23,8 @@ THIXO_API std::span<const std::string_view> isas();
 THIXO_API TargetSpec target_for(std::string_view isa);
 /// The best of isas() that this processor runs; x86-64-v2 is taken for granted.
 THIXO_API std::string_view host_isa();
+/// Whether code made for `isa` computes Fma in one rounding (when its target is not deterministic).
+bool has_fma(std::string_view isa);
 /// Whether this processor runs code made for `isa`.
 THIXO_API bool host_runs(std::string_view isa);
 

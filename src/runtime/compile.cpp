@@ -1,5 +1,6 @@
 #include "thixo/compile.h"
 
+#include "base/deterministic.h"
 #include "runtime/executable.h"
 
 namespace thixo {
@@ -8,6 +9,7 @@ namespace {
 std::string signature(const TensorList& args, const std::string& key) {
   std::string s = key;
   s += dispatch_state().grad_enabled ? "|grad" : "|no_grad";
+  if (detail::deterministic()) s += "|deterministic";
   for (const Tensor& t : args) {
     s += '|';
     s += dtype_short_name(t.dtype());

@@ -39,7 +39,7 @@ void convert_strided(DType from, const char* src, int64_t src_stride, DType to, 
 inline void run_kernel(KernelFn k, void* const* buffers, const int64_t* ints, const double* params, int64_t begin,
                        int64_t end) {
   const KernelArgs args{buffers, ints, params};
-  k(&args, begin, end);
+  codegen::in_mode(k)(&args, begin, end);
 }
 
 /// The kernel of this key. InternalError when the pack lacks it: the caller knows that it was built.

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "base/deterministic.h"
 #include "base/parallel.h"
 #include "codegen/compiler_plugin.h"
 #include "codegen/kernel_cache.h"
@@ -21,6 +22,7 @@ std::string plan_key(const Call& call, const Spec& result) {
   auto put = [&](int64_t v) { key.append(reinterpret_cast<const char*>(&v), sizeof v); };
   auto put_small = [&](size_t v) { key.push_back(static_cast<char>(v)); };
   put(call.op->id);
+  put_small(deterministic() ? 1 : 0);  // a kernel that had to be compiled is one for the mode
   put_small(static_cast<size_t>(result.dtype));
   put_small(result.shape.size());
   for (const Tensor& t : call.in) {

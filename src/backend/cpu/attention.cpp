@@ -100,7 +100,7 @@ struct Problem {
     const int64_t ints[] = {width, width, causal ? row : columns, own_mask.row_stride};
     const double params[] = {scale, 0};
     const KernelArgs args{buffers, ints, params};
-    kernel(&args, 0, n);
+    codegen::in_mode(kernel)(&args, 0, n);
   }
 
  private:

@@ -117,8 +117,9 @@ void channel_sums_kernel(const Call& call, std::span<const Tensor> out) {
              item_size(sums)};
   for (size_t d = 2; d < call.shape(0).size(); ++d) o.places *= call.shape(0)[d].value();
   const bool planes = la.kind == Layout::Planes;
-  const KernelFn kernel = codegen::find_kernel(key_of(t, call.flag("centred"), planes ? ".rows" : ".columns"));
+  KernelFn kernel = codegen::find_kernel(key_of(t, call.flag("centred"), planes ? ".rows" : ".columns"));
   if (kernel == nullptr) throw call.error(ErrorKind::NotImplemented, "this build has no kernel for it");
+  kernel = codegen::in_mode(kernel);
   const Array<char> own(2 * o.channels * static_cast<int64_t>(o.item));  // the results may lie anyhow
   char* dot = own.get() + o.channels * static_cast<int64_t>(o.item);
   if (planes) {

@@ -5,8 +5,10 @@
 #include <cstring>
 #include <random>
 
+#include "backend/cpu/onednn.h"
 #include "core/record.h"
 #include "private_ops.h"
+#include "thixo/autograd.h"
 #include "thixo/backend.h"
 #include "thixo/parallel.h"
 #include "thixo/tensor.h"
@@ -144,6 +146,29 @@ TEST(Linear, BiasAndLayouts) {
   }
 }
 
+// The same tests run under settings of their own (cmake/ThixoTests.cmake): what these leave of oneDNN is used.
+TEST(Settings, AreHeeded) {
+  const auto is = [](const char* name, const char* value) {
+    const char* text = std::getenv(name);
+    return text != nullptr && std::string(text) == value;
+  };
+  if (is("DNNL_MAX_CPU_ISA", "AVX2")) {
+    EXPECT_FALSE(cpu::onednn_avx512());
+  }
+  if (is("THIXO_ONEDNN", "0")) {
+    EXPECT_FALSE(cpu::onednn_present());
+  }
+}
+
+/// Values and gradients of f with a cotangent that is not constant.
+template <class F> std::vector<Tensor> with_gradients(F f, std::vector<Tensor> in) {
+  for (Tensor& t : in) t = t.detach().requires_grad_();
+  const Tensor y = f(in);
+  std::vector<Tensor> all = autograd::grad({y}, in, {.grad_outputs = {y.detach() * 0.5}});
+  all.push_back(y.detach());
+  return all;
+}
+
 TEST(Matmul, SameBitsForAnyThreads) {
   Threads restore;
   for (bool deterministic : {false, true}) {
@@ -154,14 +179,23 @@ TEST(Matmul, SameBitsForAnyThreads) {
              b = pick(0, 1) == 0 ? reals({k, n}) : reals({n, k}).transpose(0, 1);
       Tensor c = reals({4, 30, 50}), d = reals({4, 50, 20}), bias = reals({m});
       set_num_threads(1);
-      Tensor want = matmul(a, b), batch = matmul(c, d), affine = linear(b.transpose(0, 1), a, bias);
+      const auto all = [&] {
+        std::vector<Tensor> results = with_gradients([](auto& v) { return matmul(v[0], v[1]); }, {a, b});
+        for (const Tensor& t : with_gradients([](auto& v) { return matmul(v[0], v[1]); }, {c, d})) results.push_back(t);
+        for (const Tensor& t :
+             with_gradients([](auto& v) { return linear(v[0], v[1], v[2]); }, {b.transpose(0, 1), a, bias}))
+          results.push_back(t);
+        return results;
+      };
+      const std::vector<Tensor> want = all();
       for (int threads : {2, 3, 4}) {
         set_num_threads(threads);
-        const std::string what =
-            std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k) + " on " + std::to_string(threads);
-        expect_same_bits(matmul(a, b), want, what);
-        expect_same_bits(matmul(c, d), batch, what);
-        expect_same_bits(linear(b.transpose(0, 1), a, bias), affine, what);
+        const std::vector<Tensor> got = all();
+        for (size_t i = 0; i < got.size(); ++i) {
+          expect_same_bits(got[i], want[i],
+                           std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k) + " result " +
+                               std::to_string(i) + " on " + std::to_string(threads));
+        }
       }
     }
   }

@@ -57,7 +57,10 @@ bool are_deterministic_algorithms_enabled() { return detail::deterministic(); }
 std::vector<BackendInfo> backends() {
   const codegen::PackTable* pack = codegen::active_pack();
   std::vector<BackendInfo> out{{"cpu kernels", pack == nullptr ? "none" : pack->isa}};
-  out.push_back({"oneDNN", cpu::onednn_present() ? cpu::onednn_version() : "not in this build"});
+  const std::string library = cpu::onednn_version();
+  out.push_back({"oneDNN", cpu::onednn_present() ? library
+                           : library.empty()     ? "not in this build"
+                                                 : library + ", turned off by THIXO_ONEDNN"});
   return out;
 }
 

@@ -6,6 +6,7 @@
 #include "backend/cpu/lru_cache.h"
 #include "backend/cpu/onednn_internal.h"
 #include "backend/cpu/scratch.h"
+#include "base/env.h"
 #include "thixo/error.h"
 
 #ifdef THIXO_WITH_ONEDNN
@@ -24,7 +25,10 @@ dnnl::stream& onednn_stream() {
   return s;
 }
 
-bool onednn_present() { return true; }
+bool onednn_present() {
+  static const bool yes = env_flag(Env::OneDnn);
+  return yes;
+}
 bool onednn_avx512() {
   static const bool yes =
       (static_cast<unsigned>(dnnl_get_effective_cpu_isa()) & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core;

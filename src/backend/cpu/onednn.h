@@ -12,7 +12,7 @@
 
 namespace thixo::cpu {
 
-/// Built with oneDNN.
+/// Built with oneDNN, and not turned off (THIXO_ONEDNN).
 bool onednn_present();
 /// ... and with AVX-512 (what DNNL_MAX_CPU_ISA leaves of it). There its own threads showed no dependence.
 bool onednn_avx512();

@@ -40,14 +40,14 @@ void run(KernelFn kernel, const Rows& r, int64_t begin, int64_t end) {
   void* buffers[] = {const_cast<char*>(r.x), r.y};
   const int64_t ints[] = {r.n, r.x_row, r.x_step, r.y_row, r.y_step};
   const KernelArgs args{buffers, ints, nullptr};
-  kernel(&args, begin, end);
+  codegen::in_mode(kernel)(&args, begin, end);
 }
 
 void run_columns(KernelFn kernel, const Rows& r, int64_t begin, int64_t end) {
   void* buffers[] = {const_cast<char*>(r.x), r.y};
   const int64_t ints[] = {r.n, r.x_step, r.y_step};
   const KernelArgs args{buffers, ints, nullptr};
-  kernel(&args, begin, end);
+  codegen::in_mode(kernel)(&args, begin, end);
 }
 
 /// `rows` rows, groups of eight where they fill one.

@@ -29,7 +29,7 @@ KernelFn kernel_of(const UpdateRule& rule, DType t) {
   }();
   for (const Slot& s : table) {
     if (s.rule != &rule || s.kernel[static_cast<size_t>(t)] == nullptr) continue;
-    return s.kernel[static_cast<size_t>(t)];
+    return codegen::in_mode(s.kernel[static_cast<size_t>(t)]);
   }
   throw NotImplementedError(std::string(rule.op) + ": this build has no kernel for " + std::string(dtype_name(t)));
 }
