@@ -127,6 +127,7 @@ void build(const Options& o) {
   objects.push_back(table);
   link_objects(o.linker, target, objects, o.out);
   std::filesystem::remove(table);
+  keep_global(o.out, pack_symbol(o.isa));
   check_budget(o.out);
   remove_stale_objects(o.cache, objects);
 }

@@ -5,6 +5,12 @@
 #include <llvm/IR/LegacyPassManager.h>
 #include <llvm/IR/Module.h>
 #include <llvm/MC/TargetRegistry.h>
+#include <llvm/ObjCopy/CommonConfig.h>
+#include <llvm/ObjCopy/ELF/ELFConfig.h>
+#include <llvm/ObjCopy/ELF/ELFObjcopy.h>
+#include <llvm/Object/Binary.h>
+#include <llvm/Object/ELFObjectFile.h>
+#include <llvm/Support/MemoryBuffer.h>
 #include <llvm/Support/TargetSelect.h>
 #include <llvm/Target/TargetMachine.h>
 #include <llvm/Target/TargetOptions.h>
@@ -83,14 +89,18 @@ void fill_table(llvm::Module& m, const std::string& isa, const std::vector<PackE
   llvm::Constant* list =
       data(m, llvm::ConstantArray::get(llvm::ArrayType::get(entry_type, rows.size()), rows), "entries", false);
   auto* table = llvm::ConstantStruct::getAnon(c, {name, llvm::ConstantInt::get(i64, rows.size()), list});
+  data(m, table, pack_symbol(isa), true);
+}
+
+}  // namespace
+
+std::string pack_symbol(const std::string& isa) {
   std::string symbol = "thixo_pack_" + isa;
   for (char& ch : symbol) {
     if (ch == '-') ch = '_';
   }
-  data(m, table, symbol, true);
+  return symbol;
 }
-
-}  // namespace
 
 std::string pack_table_object(const std::string& isa, const std::vector<PackEntryName>& entries,
                               const TargetSpec& target) {
@@ -101,8 +111,8 @@ std::string pack_table_object(const std::string& isa, const std::vector<PackEntr
   std::string error;
   const llvm::Target* t = llvm::TargetRegistry::lookupTarget(target.triple, error);
   if (t == nullptr) throw ValueError("thixo-gen: " + error);
-  std::unique_ptr<llvm::TargetMachine> machine(t->createTargetMachine(
-      target.triple, target.cpu, target.features, llvm::TargetOptions(), llvm::Reloc::PIC_));
+  std::unique_ptr<llvm::TargetMachine> machine(
+      t->createTargetMachine(target.triple, target.cpu, target.features, llvm::TargetOptions(), llvm::Reloc::PIC_));
   llvm::LLVMContext context;
   llvm::Module module("pack", context);
   module.setTargetTriple(target.triple);
@@ -135,6 +145,29 @@ void link_objects(const std::string& linker, const TargetSpec& target, const std
   if (posix_spawnp(&child, linker.c_str(), nullptr, nullptr, argv.data(), environ) == 0) waitpid(child, &status, 0);
   std::filesystem::remove(list);
   if (status != 0) throw IoError("thixo-gen: '" + linker + "' could not link '" + out + "'");
+}
+
+void keep_global(const std::string& path, const std::string& symbol) {
+  auto buffer = llvm::MemoryBuffer::getFile(path, false, false, true);
+  if (!buffer) throw IoError("thixo-gen: cannot read '" + path + "'");
+  auto binary = llvm::object::createBinary(**buffer);
+  if (!binary) throw IoError("thixo-gen: '" + path + "': " + llvm::toString(binary.takeError()));
+  auto* elf = llvm::dyn_cast<llvm::object::ELFObjectFileBase>(binary->get());
+  if (elf == nullptr) return;  // wasm: there is one pack only
+  llvm::objcopy::CommonConfig config;
+  const auto no_errors = [](llvm::Error e) { return e; };
+  llvm::cantFail(config.SymbolsToKeepGlobal.addMatcher(
+      llvm::objcopy::NameOrPattern::create(symbol, llvm::objcopy::MatchStyle::Literal, no_errors)));
+  llvm::SmallVector<char, 0> bytes;
+  llvm::raw_svector_ostream stream(bytes);
+  if (llvm::Error e = llvm::objcopy::elf::executeObjcopyOnBinary(config, {}, *elf, stream))
+    throw IoError("thixo-gen: '" + path + "': " + llvm::toString(std::move(e)));
+  const std::string part = path + ".part";
+  std::ofstream f(part, std::ios::binary);
+  f.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  f.close();
+  if (!f) throw IoError("thixo-gen: cannot write '" + part + "'");
+  std::filesystem::rename(part, path);
 }
 
 void remove_stale_objects(const std::string& cache, const std::vector<std::string>& used) {

@@ -23,13 +23,18 @@ struct PackEntryName {
   uint64_t hash;
   std::string kernel;  // its C function
 };
-/// An object that defines `thixo_pack_<isa>`, a PackTable (pack.h) of these entries.
+/// The table's name in the object: thixo_pack_x86_64_v2.
+std::string pack_symbol(const std::string& isa);
+/// An object that defines `pack_symbol(isa)`, a PackTable (pack.h) of these entries.
 std::string pack_table_object(const std::string& isa, const std::vector<PackEntryName>& entries,
                               const TargetSpec& target);
 
 /// Links relocatable objects into one.
 void link_objects(const std::string& linker, const TargetSpec& target, const std::vector<std::string>& objects,
                   const std::string& out);
+
+/// Makes every other symbol of an object local: kernels are called alike in the packs of all instruction sets.
+void keep_global(const std::string& path, const std::string& symbol);
 
 /// Keeps the cache from growing: objects that no build used for two weeks go, those in `used` are touched.
 void remove_stale_objects(const std::string& cache, const std::vector<std::string>& used);

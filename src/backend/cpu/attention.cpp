@@ -196,12 +196,12 @@ void attention_backward_kernel(const Call& call, std::span<const Tensor> out) {
         void* share_buffers[] = {g.matrix(i, row).data, y.matrix(i, row).data, share.get()};
         const int64_t share_ints[] = {p.values, p.values, p.values};
         const KernelArgs share_args{share_buffers, share_ints, nullptr};
-        p.kernels.share(&share_args, 0, n);
+        codegen::in_mode(p.kernels.share)(&share_args, 0, n);
         void* score_buffers[] = {scores.get(), grads.get(), share.get()};
         const int64_t score_ints[] = {width, width};
         const double params[] = {p.scale, 0};
         const KernelArgs score_args{score_buffers, score_ints, params};
-        p.kernels.scores(&score_args, 0, n);
+        codegen::in_mode(p.kernels.scores)(&score_args, 0, n);
         product(gemm_of(p, n, p.features, width, d, k.matrix(i), dq.matrix(i, row)));
         Gemm to_k = gemm_of(p, width, p.features, n, d_t, q.matrix(i, row), dk.matrix(i));
         to_k.accumulate = true;
