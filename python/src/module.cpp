@@ -3,6 +3,7 @@
 #include <map>
 
 #include "py.h"
+#include "thixo/backend.h"
 #include "thixo/info.h"
 #include "thixo/memory.h"
 #include "thixo/parallel.h"
@@ -72,6 +73,14 @@ void add_memory(nb::module_& m) {
   m.def("set_num_threads", &set_num_threads, nb::arg("threads"),
         "How many threads an op may use from now on.\n\n>>> before = thixo.get_num_threads()\n"
         ">>> thixo.set_num_threads(1)\n>>> thixo.get_num_threads()\n1\n>>> thixo.set_num_threads(before)");
+  m.def(
+      "use_deterministic_algorithms", [](bool mode, bool) { use_deterministic_algorithms(mode); }, nb::arg("mode"),
+      nb::kw_only(), nb::arg("warn_only") = false,
+      "True: results are the same bits on every processor, and whatever the place in the batch, at a cost in time.\n\n"
+      ">>> thixo.use_deterministic_algorithms(True)\n>>> thixo.are_deterministic_algorithms_enabled()\nTrue\n"
+      ">>> thixo.use_deterministic_algorithms(False)");
+  m.def("are_deterministic_algorithms_enabled", &are_deterministic_algorithms_enabled,
+        "What use_deterministic_algorithms set.\n\n>>> thixo.are_deterministic_algorithms_enabled()\nFalse");
   m.def(
       "memory_stats",
       [] {

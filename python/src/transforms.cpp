@@ -109,16 +109,21 @@ void add_func(nb::module_& m) {
 }
 
 void add_profiler(nb::module_& m) {
+  using Event = Profiler::Event;
+  nb::class_<Event>(m, "_ProfilerEvent")
+      .def_ro("name", &Event::name)
+      .def_ro("part_of", &Event::part_of)
+      .def_ro("shapes", &Event::shapes)
+      .def_ro("start_ns", &Event::start_ns)
+      .def_ro("total_ns", &Event::total_ns)
+      .def_ro("self_ns", &Event::self_ns)
+      .def_ro("depth", &Event::depth);
   nb::class_<Profiler>(m, "_Profiler")
       .def(nb::init<>())
       .def("stop", &Profiler::stop)
       .def("table", &Profiler::table, nb::arg("rows") = 30)
       .def("export_chrome_trace", &Profiler::export_chrome_trace, nb::arg("path"))
-      .def("names", [](const Profiler& p) {
-        nb::list l;
-        for (const Profiler::Event& e : p.events()) l.append(e.name);
-        return l;
-      });
+      .def("events", [](const Profiler& p) { return p.events(); });
 }
 
 void add_compile(nb::module_& m) {

@@ -21,10 +21,24 @@ class profile:
     def __exit__(self, *exc):
         self._core.stop()
 
+    def _seen(self):
+        if self._core is None:
+            raise _thixo.ValueError("profile: nothing was watched yet; use it as `with thixo.profiler.profile() as p:`")
+        return self._core
+
+    def events(self):
+        """Every call in order: name, shapes, part_of (whose gradient it is), start_ns, total_ns, self_ns, depth.
+
+        >>> with thixo.profiler.profile() as p: x = thixo.ones(2) * 3
+        >>> [e.name for e in p.events()][-1]
+        'mul'
+        """
+        return self._seen().events()
+
     def table(self, row_limit=30):
-        """One row per op, the longest total time first."""
-        return self._core.table(row_limit)
+        """One row per op, the longest total time first; at most row_limit rows (0: all)."""
+        return self._seen().table(row_limit)
 
     def export_chrome_trace(self, path):
         """A file for chrome://tracing or ui.perfetto.dev."""
-        self._core.export_chrome_trace(path)
+        self._seen().export_chrome_trace(str(path))

@@ -40,8 +40,8 @@ struct CompiledFunction::Program {
 CompiledFunction::CompiledFunction(Fn f) : f_(std::move(f)) {}
 CompiledFunction::~CompiledFunction() = default;
 
-CompiledFunction::Program& CompiledFunction::program(const TensorList& args, const std::string& key, TensorList* first_results,
-                                                     bool* recorded) {
+CompiledFunction::Program& CompiledFunction::program(const TensorList& args, const std::string& key,
+                                                     TensorList* first_results, bool* recorded) {
   std::string id = signature(args, key);
   auto found = programs_.find(id);
   if (found != programs_.end() && found->second->still_holds()) return *found->second;
