@@ -1,0 +1,214 @@
+"""Bad input: the error's kind and first line are those of C++ (tests/error_text_test.cpp reads the same file)."""
+
+import json
+import os
+import pathlib
+import signal
+import struct
+import subprocess
+import sys
+import time
+
+import pytest
+import thixo
+from thixo import nn
+from thixo.nn import functional as F
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+GOLDEN = ROOT / "tests" / "golden" / "error_texts.txt"
+
+
+def golden():
+    """Name and first line of each case; lines with # are comments."""
+    lines = [x for x in GOLDEN.read_text().splitlines() if x and x[0] != "#"]
+    return dict(x.split(" | ", 1) for x in lines)
+
+
+def ones(*shape, **options):
+    return thixo.ones(*shape, **options)
+
+
+CASES = {
+    "broadcast": lambda: ones(2, 3) + ones(4),
+    "matmul": lambda: ones(2, 3) @ ones(4, 5),
+    "conv2d": lambda: F.conv2d(ones(1, 3, 8, 8), ones(4, 5, 3, 3)),
+    "linear": lambda: nn.Linear(3, 2)(ones(4, 5)),
+    "view": lambda: ones(2, 3).view(4),
+    "cat": lambda: thixo.cat([ones(2, 3), ones(2, 4)], 0),
+    "expand": lambda: ones(2).expand(3, 4),
+    "layer_norm": lambda: F.layer_norm(ones(2, 3), (4,)),
+    "mean of integers": lambda: thixo.arange(3).mean(),
+    "float mask": lambda: ones(2).masked_fill(ones(2), 0),
+    "index": lambda: ones(3)[5],
+    "index tensor": lambda: ones(3)[thixo.tensor([0, 7])],
+    "dim": lambda: ones(2, 3).sum(4),
+    "embedding": lambda: F.embedding(thixo.tensor([3]), ones(3, 2)),
+    "label": lambda: F.cross_entropy(ones(1, 3), thixo.tensor([3])),
+    "empty max": lambda: thixo.empty(0).max(),
+    "item": lambda: ones(2).item(),
+    "backward": lambda: ones(1).backward(),
+    "leaf in place": lambda: ones(1, requires_grad=True).add_(1),
+    "negative size": lambda: thixo.ones(-1),
+    "compiled item": lambda: thixo.compile(lambda x: x * x.sum().item())(ones(2)),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_first_lines_are_cpps(name):
+    with pytest.raises(thixo.Error) as e:
+        CASES[name]()
+    assert f"{type(e.value).__name__}: {e.value}".splitlines()[0] == golden()[name]
+
+
+def test_no_case_is_left_out():
+    assert set(golden()) == set(CASES) | set(FILES)
+
+
+# ---- files ----
+
+
+def entry(begin, end, shape=(2,), dtype="F32"):
+    return {"dtype": dtype, "shape": list(shape), "data_offsets": [begin, end]}
+
+
+def safetensors(header, data=b""):
+    text = header if isinstance(header, str) else json.dumps(header)
+    return struct.pack("<Q", len(text)) + text.encode() + data
+
+
+FILES = {
+    "file: empty": b"",
+    "file: huge header": struct.pack("<Q", 1 << 60) + b"{}",
+    "file: no json": safetensors("{nonsense", b""),
+    "file: truncated": safetensors({"a": entry(0, 8)}, b"1234"),
+    "file: out of range": safetensors({"a": entry(0, 8), "b": entry(8, 1 << 40)}, b"12345678"),
+    "file: overlap": safetensors({"a": entry(0, 8), "b": entry(4, 12)}, b"123456789012"),
+    "file: duplicate": safetensors('{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},'
+                                   '"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}', b"12345678"),
+    "file: wrong size": safetensors({"a": entry(0, 8, (3,))}, b"12345678"),
+    "file: dtype": safetensors({"a": entry(0, 8, (2,), "F33")}, b"12345678"),
+    "file: negative": safetensors({"a": entry(-8, 0)}, b""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_hostile_files(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pathlib.Path("bad.safetensors").write_bytes(FILES[name])
+    for load in (thixo.load_file, thixo.load):
+        with pytest.raises(thixo.IoError) as e:
+            load("bad.safetensors")
+        assert f"IoError: {e.value}".splitlines()[0] == golden()[name]
+
+
+def test_every_cut_of_a_file_is_an_error(tmp_path):
+    path = tmp_path / "x.safetensors"
+    thixo.save_file({"a": ones(3), "b": thixo.arange(2)}, str(path))
+    whole = path.read_bytes()
+    for n in range(0, len(whole), 7):
+        path.write_bytes(whole[:n])
+        with pytest.raises(thixo.IoError):
+            thixo.load_file(str(path))
+
+
+def test_a_failed_save_leaves_the_old_file(tmp_path):
+    path = tmp_path / "x.safetensors"
+    thixo.save_file({"a": ones(3)}, str(path))
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))"
+    code = f"import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); {limit}\nimport thixo\n"
+    code += f"thixo.save_file({{'a': thixo.ones(1 << 20)}}, {str(path)!r})"
+    done = run(code)
+    assert done.returncode == 1 and "IoError" in done.stderr
+    assert thixo.load_file(str(path))["a"].tolist() == [1, 1, 1]
+    assert os.listdir(tmp_path) == ["x.safetensors"]
+
+
+# ---- the rest ----
+
+
+def test_errors_teach():
+    with pytest.raises(ValueError) as e:
+        nn.Sequential(nn.ReLU(), nn.Linear(3, 2))(ones(4, 5))
+    text = str(e.value)
+    assert "\n  got " in text and "test_errors.py:" in text
+    assert isinstance(e.value, thixo.ShapeError)
+
+
+@pytest.mark.parametrize(
+    "call, text",
+    [
+        (lambda: ones(2).sum(dmi=0), "did you mean 'dim'"),
+        (lambda: ones(2).sum("0"), "argument 'dim' must be an int or a sequence of ints or None, not '0'"),
+        (lambda: thixo.cat(ones(2)), "must be a list or tuple of Tensors, not Tensor"),
+        (lambda: thixo.add(ones(2)), "missing argument 'other'"),
+        (lambda: thixo.add(ones(2), "x"), "argument 'other' must be a Tensor or a number, not str"),
+        (lambda: ones(2).exp(1), "takes 0 positional arguments but 1 were given"),
+        (lambda: F.gelu(ones(2), approximate="tan"), "one of 'none' 'tanh'"),
+        (lambda: ones(2) + "x", "unsupported operand"),
+        (lambda: thixo.tensor(["a"]), "number"),
+        (lambda: nn.Linear("3", 2), "incompatible function arguments"),
+        (lambda: len(thixo.tensor(1.0)), "0-d"),
+        (lambda: thixo.zeros(2, dtype="f33"), "f33"),
+    ],
+)
+def test_type_errors_name_the_argument(call, text):
+    with pytest.raises((TypeError, ValueError)) as e:
+        call()
+    assert text in str(e.value)
+
+
+def test_integers_that_do_not_fit():
+    with pytest.raises((OverflowError, ValueError, TypeError)):
+        ones(2) + (1 << 70)
+
+
+def run(code, **options):
+    env = {**os.environ, "PYTHONPATH": str(pathlib.Path(thixo.__file__).parents[1])}
+    return subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=120, **options)
+
+
+LOOP = """
+import thixo
+net = thixo.nn.Sequential(thixo.nn.Linear(64, 64), thixo.nn.Tanh(), thixo.nn.Linear(64, 1))
+opt = thixo.optim.Adam(net.parameters())
+x = thixo.randn(256, 64)
+data = thixo.utils.data.DataLoader(thixo.utils.data.TensorDataset(x), batch_size=32, num_workers=WORKERS)
+def step(b):
+    opt.zero_grad()
+    loss = net(b).square().mean()
+    loss.backward()
+    opt.step()
+    return loss.detach()
+step = MAKE(step)
+step(x[:32])
+print("started", flush=True)
+while True:
+    for (b,) in data: step(b)
+"""
+
+
+@pytest.mark.parametrize("make, workers", [("(lambda f: f)", 0), ("thixo.compile", 2)], ids=["eager", "compiled"])
+def test_ctrl_c_stops_training(make, workers):
+    code = LOOP.replace("MAKE", make).replace("WORKERS", str(workers))
+    env = {**os.environ, "PYTHONPATH": str(pathlib.Path(thixo.__file__).parents[1])}
+    p = subprocess.Popen(
+        [sys.executable, "-c", code], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert p.stdout.readline() == "started\n"
+    time.sleep(0.3)
+    p.send_signal(signal.SIGINT)
+    _, err = p.communicate(timeout=60)
+    assert p.returncode == -signal.SIGINT and "KeyboardInterrupt" in err, err
+
+
+def test_a_nan_is_found_where_it_arises():
+    with pytest.raises(ValueError, match="log"), thixo.autograd.detect_anomaly():
+        (ones(2) - 1).log().sum()
+
+
+def test_empty_batches_work():
+    net = nn.Sequential(nn.Linear(3, 2), nn.ReLU())
+    y = net(thixo.empty(0, 3))
+    assert y.shape == (0, 2)
+    y.sum().backward()
+    assert net[0].weight.grad.abs().sum().item() == 0
