@@ -1,0 +1,233 @@
+"""Gradients from Python: custom functions, hooks, modes, checkpointing, checks, anomalies."""
+
+import gc
+import weakref
+
+import pytest
+import thixo
+from thixo import autograd, nn
+
+F64 = {"dtype": thixo.float64, "requires_grad": True}
+
+
+class SinCos(autograd.Function):
+    """Two results, an argument that is no tensor, an input without a gradient."""
+
+    @staticmethod
+    def forward(ctx, x, scale, mask):
+        ctx.save_for_backward(x, mask)
+        ctx.scale = scale
+        return (x * scale).sin() * mask, (x * scale).cos()
+
+    @staticmethod
+    def backward(ctx, g, h):
+        x, mask = ctx.saved_tensors
+        assert ctx.needs_input_grad == (True, False, False)
+        d = g * mask * (x * ctx.scale).cos() - h * (x * ctx.scale).sin()
+        return d * ctx.scale, None, None
+
+
+def test_a_function_with_all_it_may_have():
+    x = thixo.tensor([0.3, 0.7, 1.1], **F64)
+    mask = thixo.tensor([1.0, 0.0, 1.0], dtype=thixo.float64)
+    s, c = SinCos.apply(x, 2.0, mask)
+    assert s.requires_grad and c.requires_grad
+    (s + c).sum().backward()
+    want = 2 * (mask * (2 * x).cos() - (2 * x).sin())
+    assert thixo.allclose(x.grad, want.detach())
+    assert autograd.gradcheck(lambda v: SinCos.apply(v, 2.0, mask), [x])
+    assert autograd.gradgradcheck(lambda v: SinCos.apply(v, 2.0, mask), [x])
+
+
+def test_functions_of_inplace_style_and_of_no_gradient():
+    class Step(autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            above = x > 0
+            ctx.mark_non_differentiable(above)
+            return x.clone(), above
+
+        @staticmethod
+        def backward(ctx, g, _):
+            return g * 3
+
+    x = thixo.tensor([-1.0, 2.0], requires_grad=True)
+    y, above = Step.apply(x)
+    assert not above.requires_grad and above.tolist() == [False, True]
+    y.sum().backward()
+    assert x.grad.tolist() == [3, 3]
+
+
+def test_absent_gradients_are_zeros_or_none():
+    seen = []
+
+    def make(materialize):
+        class Two(autograd.Function):
+            @staticmethod
+            def forward(ctx, x):
+                ctx.set_materialize_grads(materialize)
+                return x * 1, x * 2
+
+            @staticmethod
+            def backward(ctx, g, h):
+                seen.append(h)
+                return g
+
+        return Two
+
+    for materialize in (True, False):
+        x = thixo.ones(2, requires_grad=True)
+        make(materialize).apply(x)[0].sum().backward()
+    assert seen[0].tolist() == [0, 0] and seen[1] is None
+
+
+def test_errors_in_backward_come_through():
+    class Broken(autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 1
+
+        @staticmethod
+        def backward(ctx, g):
+            raise KeyError("mine")
+
+    y = Broken.apply(thixo.ones(1, requires_grad=True))
+    with pytest.raises(KeyError, match="mine"):
+        y.sum().backward()
+
+
+def test_grad_reports_unused_inputs():
+    x, y = thixo.ones(1, requires_grad=True), thixo.ones(1, requires_grad=True)
+    with pytest.raises(ValueError):
+        autograd.grad((x * 2).sum(), [x, y])
+    assert autograd.grad((x * 2).sum(), [x, y], allow_unused=True)[1] is None
+    assert autograd.grad((x * 2).sum(), [x, y], materialize_grads=True)[1].tolist() == [0]
+    g = autograd.grad([x * 2, x * 3], x, grad_outputs=[thixo.ones(1), thixo.ones(1)])
+    assert g[0].tolist() == [5]
+
+
+def test_backward_twice_needs_the_graph():
+    x = thixo.ones(1, requires_grad=True)
+    y = (x * x).sum()
+    y.backward(retain_graph=True)
+    y.backward()
+    assert x.grad.tolist() == [4]
+    with pytest.raises(ValueError, match="retain_graph"):
+        y.backward()
+
+
+def test_hooks_change_and_see_gradients():
+    x = thixo.ones(2, requires_grad=True)
+    y = x * 2
+    seen = []
+    handle = y.register_hook(lambda g: seen.append(g.tolist()))
+    x.register_hook(lambda g: g * 10)
+    order = []
+    x.register_post_accumulate_grad_hook(lambda t: order.append(t.grad.tolist()))
+    y.sum().backward()
+    assert seen == [[1, 1]] and x.grad.tolist() == [20, 20] and order == [[20, 20]]
+    handle.remove()
+    (x * 2).sum().backward()
+    assert seen == [[1, 1]]
+    with y.register_hook(lambda g: g) as h:
+        assert h is not None
+
+
+def test_a_hook_is_let_go():
+    class Watched:
+        def __call__(self, g):
+            return None
+
+    hook = Watched()
+    gone = weakref.ref(hook)
+    x = thixo.ones(1, requires_grad=True)
+    x.register_hook(hook)
+    del hook
+    gc.collect()
+    assert gone() is not None
+    del x
+    gc.collect()
+    assert gone() is None
+
+
+def test_modes_nest_and_come_back_after_errors():
+    with pytest.raises(RuntimeError), thixo.no_grad():
+        with thixo.enable_grad():
+            assert thixo.is_grad_enabled()
+        raise RuntimeError
+    assert thixo.is_grad_enabled()
+    with thixo.set_grad_enabled(False):
+        assert not thixo.is_grad_enabled()
+    assert thixo.is_grad_enabled()
+
+    @thixo.inference_mode()
+    def f(x):
+        return x * 2
+
+    assert not f(thixo.ones(1, requires_grad=True)).requires_grad
+
+    class C:
+        @thixo.no_grad()
+        def g(self, x):
+            return x * 2
+
+    assert not C().g(thixo.ones(1, requires_grad=True)).requires_grad
+
+
+def test_checkpoint_recomputes_with_the_same_numbers():
+    from thixo.utils.checkpoint import checkpoint
+
+    net = nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.5), nn.Tanh())
+    x = thixo.randn(8, 4, requires_grad=True)
+    calls = []
+
+    def run(v):
+        calls.append(1)
+        return net(v)
+
+    grads = []
+    for through in (lambda: run(x), lambda: checkpoint(run, x, use_reentrant=False)):
+        thixo.manual_seed(3)
+        net.zero_grad()
+        x.grad = None
+        through().sum().backward()
+        grads.append([x.grad, *[p.grad for p in net.parameters()]])
+    assert len(calls) == 3
+    assert all(thixo.equal(a, b) for a, b in zip(*grads, strict=True))
+
+
+def test_gradcheck_shows_a_wrong_gradient():
+    class Wrong(autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 3
+
+    x = thixo.ones(2, **F64)
+    with pytest.raises(ValueError):
+        autograd.gradcheck(Wrong.apply, [x])
+    assert not autograd.gradcheck(Wrong.apply, [x], raise_exception=False)
+
+
+def test_grad_can_be_set_and_must_be_a_tensor():
+    x = thixo.ones(2, requires_grad=True)
+    x.grad = thixo.zeros(2)
+    (x * 2).sum().backward()
+    assert x.grad.tolist() == [2, 2]
+    x.grad = None
+    assert x.grad is None
+    with pytest.raises(TypeError):
+        x.grad = 1
+    assert x.grad_fn is None and (x * 2).grad_fn is not None
+
+
+def test_what_backward_saved_must_not_be_overwritten():
+    x = thixo.ones(2, requires_grad=True)
+    y = x.exp()
+    z = y.sum()
+    y.detach().add_(1)
+    with pytest.raises(ValueError, match="exp"):
+        z.backward()
