@@ -1,5 +1,8 @@
 """Training from Python: gradients, custom functions, modules in both languages, optimizers, compile."""
 
+import gc
+import weakref
+
 import pytest
 import thixo
 from thixo import nn
@@ -125,3 +128,22 @@ def test_state_dict_round_trip(tmp_path):
     b.load(path)
     x, _ = batch()
     assert thixo.equal(a(x), b(x))
+
+
+def test_compiled_functions_are_let_go():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(2, 2)
+            self.step = thixo.compile(self.step)  # a cycle
+
+        def step(self, x):
+            return self.fc(x).sum().detach()
+
+    net = Net()
+    net.step(thixo.ones(1, 2))
+    assert net.step(thixo.ones(1, 2)).item() == pytest.approx(net.fc(thixo.ones(1, 2)).sum().item(), rel=1e-5)
+    gone = weakref.ref(net)
+    del net
+    gc.collect()
+    assert gone() is None

@@ -1,6 +1,7 @@
 """compile: the same function, recorded at its first call and replayed as one plan."""
 
 import functools
+import weakref
 
 from . import _thixo
 from ._tree import flatten, key, unflatten
@@ -40,16 +41,22 @@ class CompiledFunction:
 
 
 class _Program:
+    """One way to call the function: with arguments of this form. `flat` is held here and not by C++, where the garbage
+    collector does not look: net.step = thixo.compile(net.step) would never go."""
+
     def __init__(self, fn, spec):
         self.out_spec = None
+        this = weakref.ref(self)
 
         def flat(tensors):
             args, kwargs = unflatten(spec, iter(tensors))
             out = []
-            self.out_spec = flatten(fn(*args, **kwargs), out)
+            this().out_spec = flatten(fn(*args, **kwargs), out)
             return out
 
-        self.run = _thixo._CompiledFunction(flat)
+        self.flat = flat
+        held = weakref.ref(flat)
+        self.run = _thixo._CompiledFunction(lambda tensors: held()(tensors))
 
 
 def compile(model=None, **options):
