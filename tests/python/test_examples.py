@@ -68,3 +68,9 @@ def test_gpt_says_what_is_wrong_with_the_file(tmp_path):
     assert "short.txt has 3 characters, but at least 66 are needed" in run(
         "gpt.py", "short.txt", cwd=tmp_path, ok=False
     )
+
+
+def test_the_readmes_program_runs(tmp_path):
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    (tmp_path / "readme.py").write_text(code)
+    run(tmp_path / "readme.py", cwd=tmp_path)
