@@ -17,8 +17,12 @@ THIXO = ROOT / "build" / "release" / "bin" / "thixo"
 pytestmark = pytest.mark.skipif(not THIXO.exists(), reason="build/release/bin/thixo is not built")
 
 
-def thixo(*args, **kwargs):
-    return subprocess.run([THIXO, *args], capture_output=True, text=True, check=False, timeout=600, **kwargs)
+# Tests share the cores: threads that wait must not spin.
+ENVIRONMENT = {**os.environ, "OMP_WAIT_POLICY": "passive"}
+
+
+def thixo(*args, env=ENVIRONMENT, **kwargs):
+    return subprocess.run([THIXO, *args], capture_output=True, text=True, check=False, timeout=600, env=env, **kwargs)
 
 
 def test_help_names_the_commands():
@@ -83,8 +87,9 @@ def test_demo_eager_and_compiled_agree(tmp_path):
 
 def test_demo_stops_at_ctrl_c_and_saves(tmp_path):
     process = subprocess.Popen(
-        [THIXO, "demo", "--epochs", "500", "--out", str(tmp_path)], stdout=subprocess.PIPE, text=True, bufsize=1
-    )
+        [THIXO, "demo", "--epochs", "500", "--out", str(tmp_path)],
+        stdout=subprocess.PIPE, text=True, bufsize=1, env=ENVIRONMENT,
+    )  # fmt: skip
     for line in process.stdout:
         if line.startswith("epoch"):
             break
@@ -109,7 +114,7 @@ def test_demo_leaves_the_old_model_when_the_disk_is_full(tmp_path):
     result = thixo(
         "demo", "--epochs", "1", "--out", str(tmp_path),
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 14, 1 << 14)),
-        env={**os.environ, "THIXO_CACHE": "off"},
+        env={**ENVIRONMENT, "THIXO_CACHE": "off"},
     )  # fmt: skip
     assert result.returncode == 1, result.stderr
     assert re.search(r"^IoError: cannot write '.*model.safetensors': File too large$", result.stderr, re.M)
@@ -121,7 +126,9 @@ def test_demo_leaves_the_old_model_when_the_disk_is_full(tmp_path):
 def test_a_terminal_gets_one_line_that_is_redrawn(tmp_path):
     pty = pytest.importorskip("pty")
     master, slave = pty.openpty()
-    process = subprocess.Popen([THIXO, "demo", "--epochs", "1", "--out", str(tmp_path)], stdout=slave, close_fds=True)
+    process = subprocess.Popen(
+        [THIXO, "demo", "--epochs", "1", "--out", str(tmp_path)], stdout=slave, close_fds=True, env=ENVIRONMENT
+    )
     os.close(slave)
     text = b""
     deadline = time.time() + 300
