@@ -82,6 +82,9 @@ endforeach()
 file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/conformance/*.cpp)
 thixo_test_program(conformance_test SOURCES ${sources}
                    LIBRARIES thixo_engine_static SHARDS 4)
+if(TARGET thixo_compiler)
+  add_dependencies(conformance_test thixo_compiler)  # compiled programs need it
+endif()
 
 # Contractions by the library as it is on a processor without AVX-512, and by the generated engine alone.
 if(TARGET backend_cpu_test AND THIXO_WITH_ONEDNN)

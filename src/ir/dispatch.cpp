@@ -16,7 +16,9 @@ int highest_level(const Call& call) {
   // A random call is every level's business, whatever its operands: vmap asks whether examples differ.
   const DispatchState& s = dispatch_state();
   const auto most = static_cast<int>(std::min(s.levels.size(), s.random_levels));
-  if (level < most && std::any_of(call.attrs.begin(), call.attrs.end(), [](const Attr& a) { return std::holds_alternative<RngKey>(a); })) {
+  if (level < most &&
+      std::any_of(
+          call.attrs.begin(), call.attrs.end(), [](const Attr& a) { return std::holds_alternative<RngKey>(a); })) {
     return most;
   }
   return level;
@@ -32,6 +34,17 @@ bool wants_grad(const Call& call, int level) {
     if (t.requires_grad()) return true;
   }
   return false;
+}
+
+void check_out(const Call& call, const Spec& spec, const Tensor& out) {
+  if (!(spec.shape == out.shape())) {
+    throw call.error(ErrorKind::Shape,
+                     "out has shape " + shape_str(out.shape()) + " but the result has " + shape_str(spec.shape));
+  }
+  if (!can_cast(spec.dtype, out.dtype())) {
+    throw call.error(ErrorKind::DType, "out is " + std::string(dtype_name(out.dtype())) + " but the result, " +
+                                           std::string(dtype_name(spec.dtype)) + ", cannot be cast to it");
+  }
 }
 
 Values below_tape(const Call& call) {
@@ -70,7 +83,8 @@ Interpreter& interpreter_at(int level) {
 Values dispatch(const Call& call) {
   DispatchState& s = dispatch_state();
   int level = s.levels.empty() ? 0 : highest_level(call);
-  if (s.grad_enabled && call.op->differentiable && wants_grad(call, level)) return dispatch_table().tape(call, below_tape);
+  if (s.grad_enabled && call.op->differentiable && wants_grad(call, level))
+    return dispatch_table().tape(call, below_tape);
   if (level > 0) return interpreter_at(level).apply(call);
   return dispatch_bottom(call, s.bottom.size());
 }
@@ -94,17 +108,19 @@ void dispatch_inplace(const Call& call, const Tensor& self) {
 
 void dispatch_out(const Call& call, std::span<const Tensor> out) {
   if (dispatch_state().grad_enabled && (wants_grad(call, 0) || out[0].requires_grad())) {
-    throw call.error(ErrorKind::Value, "out= does not support automatic differentiation, but an argument requires a gradient")
+    throw call
+        .error(ErrorKind::Value, "out= does not support automatic differentiation, but an argument requires a gradient")
         .fix("call it without out=, or inside no_grad");
   }
+  if (call.op->tier == Tier::Composite && !call.op->infer) {  // its shape may depend on values
+    const Tensor made = dispatch1(call);
+    check_out(call, {made.dtype(), made.shape(), {}}, out[0]);
+    Tensor target = out[0];
+    target.copy_(made);
+    return;
+  }
   SmallVec<Spec, 2> specs = infer(call);
-  if (!(specs[0].shape == out[0].shape())) {
-    throw call.error(ErrorKind::Shape, "out has shape " + shape_str(out[0].shape()) + " but the result has " + shape_str(specs[0].shape));
-  }
-  if (!can_cast(specs[0].dtype, out[0].dtype())) {
-    throw call.error(ErrorKind::DType, "out is " + std::string(dtype_name(out[0].dtype())) + " but the result, " +
-                                           std::string(dtype_name(specs[0].dtype)) + ", cannot be cast to it");
-  }
+  check_out(call, specs[0], out[0]);
   if (!dispatch_state().bottom.empty() || specs[0].dtype != out[0].dtype()) {
     Tensor target = out[0];
     target.copy_(dispatch1(call));

@@ -1,7 +1,7 @@
 // Result shapes and dtypes. Pointwise ops share one rule (broadcast and promote); the others bring their own.
-#include "ir/op.h"
-
 #include <algorithm>
+
+#include "ir/op.h"
 
 namespace thixo {
 namespace {
@@ -48,14 +48,30 @@ void check_kinds(const Call& call, DType t) {
     bool condition = d.kind == TensorKind::Bool || d.kind == TensorKind::Index;
     DType seen = condition ? call.in[i].dtype() : t;
     if (!accepts(d.kind, seen)) {
-      throw call.error(ErrorKind::DType, d.name + " is " + std::string(dtype_name(call.in[i].dtype())) + " but the op takes " + tensor_kind_name(d.kind));
+      throw call.error(ErrorKind::DType, d.name + " is " + std::string(dtype_name(call.in[i].dtype())) +
+                                             " but the op takes " + tensor_kind_name(d.kind));
     }
+  }
+}
+
+/// Whether the definition means something for type t: complex numbers have no order, no floor, no remainder.
+bool is_defined(const Call& c, DType t) {
+  try {
+    std::vector<std::string> params;
+    pointwise_expr(*c.op, compute_type(t), c.attrs, &params);
+    return true;
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::Internal) throw;
+    return false;
   }
 }
 
 void infer_pointwise(Infer& c) {
   DType t = pointwise_type(c);
   check_kinds(c, t);
+  if (is_complex(t) && !is_defined(c, t)) {
+    throw c.error(ErrorKind::DType, "not defined for " + std::string(dtype_name(t)));
+  }
   Shape shape;
   Device device;
   bool first = true;
@@ -66,7 +82,9 @@ void infer_pointwise(Infer& c) {
     first = false;
   }
   TensorKind kind = c.op->schema.results[0].kind;
-  DType result = c.op->bool_result ? DType::Bool : (kind == TensorKind::Float || kind == TensorKind::Real) && is_complex(t) ? real_type(t) : t;
+  DType result = c.op->bool_result                                                          ? DType::Bool
+                 : (kind == TensorKind::Float || kind == TensorKind::Real) && is_complex(t) ? real_type(t)
+                                                                                            : t;
   c.out.push_back({result, std::move(shape), device});
 }
 
@@ -75,7 +93,8 @@ void infer_pointwise(Infer& c) {
 DType pointwise_type(const Call& call) {
   DType t = promoted(call);
   bool floats = false;
-  for (const OperandDecl& d : call.op->schema.operands) floats |= d.kind == TensorKind::Float || d.kind == TensorKind::FloatC;
+  for (const OperandDecl& d : call.op->schema.operands)
+    floats |= d.kind == TensorKind::Float || d.kind == TensorKind::FloatC;
   if (floats && !is_differentiable(t)) t = default_dtype();
   return t;
 }
@@ -89,11 +108,16 @@ SmallVec<Spec, 2> infer(const Call& call) {
       if (!call.in[i].defined()) {
         if (!d.optional) throw call.error(ErrorKind::Value, d.name + " is missing");
       } else if (!accepts(d.kind, call.in[i].dtype())) {
-        throw call.error(ErrorKind::DType,
-                         d.name + " is " + std::string(dtype_name(call.in[i].dtype())) + " but the op takes " + tensor_kind_name(d.kind));
+        throw call.error(ErrorKind::DType, d.name + " is " + std::string(dtype_name(call.in[i].dtype())) +
+                                               " but the op takes " + tensor_kind_name(d.kind));
       }
     }
     call.op->infer(c);
+    // One operand without values leaves the results without.
+    for (const Tensor& x : call.in) {
+      if (!x.defined() || x.device().type != DeviceType::Meta) continue;
+      for (Spec& r : c.out) r.device = x.device();
+    }
   } else if (call.op->tier == Tier::Pointwise) {
     infer_pointwise(c);
   } else if (call.op->tier == Tier::View) {
@@ -101,7 +125,8 @@ SmallVec<Spec, 2> infer(const Call& call) {
   } else {
     // A composite without a rule of its own: run it on shapes alone.
     SmallVec<Tensor, 4> meta;
-    for (const Tensor& x : call.in) meta.push_back(x.defined() ? Tensor(new_abstract(x.shape(), x.dtype(), DeviceType::Meta)) : Tensor());
+    for (const Tensor& x : call.in)
+      meta.push_back(x.defined() ? Tensor(new_abstract(x.shape(), x.dtype(), DeviceType::Meta)) : Tensor());
     Values out = call.op->compose(Call{call.op, meta, call.attrs, call.at});
     for (const Tensor& t : out) c.result(t.dtype(), t.shape());
   }

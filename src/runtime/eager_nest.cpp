@@ -72,7 +72,13 @@ std::unique_ptr<ReducePlan> make_reduce_plan(const codegen::NestForm& nest, DTyp
 }
 
 std::unique_ptr<NestPlan> make_plan(const Call& call, const Spec& result) {
-  std::optional<codegen::NestForm> form = codegen::nest_form(call, std::span(&result, 1));
+  std::optional<codegen::NestForm> form;
+  try {
+    form = codegen::nest_form(call, std::span(&result, 1));
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::Shape) throw;
+    return nullptr;  // operands that broadcast against each other have no form for all sizes
+  }
   if (!form) return nullptr;
   auto plan = std::make_unique<NestPlan>();
   plan->form = std::move(*form);
@@ -154,6 +160,15 @@ MergedAxes merged_extents(const codegen::NestForm& f, const Shape& out) {
   return m;
 }
 
+// A copy of operand k that the kernel can walk: with the dim that the innermost axis reads last in memory.
+Tensor fitting_copy(const NestPlan& plan, const Tensor& t, int k, const Shape& out) {
+  for (int64_t d = t.dim() - 1; d >= 0; --d) {
+    Tensor copy = t.movedim(d, -1).contiguous().movedim(-1, d);
+    if (fits(plan, copy, k, out)) return copy;
+  }
+  return t.contiguous();
+}
+
 Tensor run_nest(const Call& call, const NestPlan& plan, const Spec& spec) {
   Tensor out(new_record(spec.shape, spec.dtype, spec.device));
   if (plan.form.uniform && !call.in.empty() && call.in[0].defined() && call.shape(0) == spec.shape) {
@@ -164,7 +179,8 @@ Tensor run_nest(const Call& call, const NestPlan& plan, const Spec& spec) {
   SmallVec<Tensor, 4> in;
   for (size_t k = 0; k < call.in.size(); ++k) {
     const Tensor& t = call.in[k];
-    in.push_back(t.defined() && !fits(plan, t, static_cast<int>(k), spec.shape) ? t.contiguous() : t);
+    const auto operand = static_cast<int>(k);
+    in.push_back(t.defined() && !fits(plan, t, operand, spec.shape) ? fitting_copy(plan, t, operand, spec.shape) : t);
   }
   const MergedAxes axes = merged_extents(plan.form, spec.shape);
   SmallVec<void*, 6> buffers;
@@ -298,6 +314,7 @@ void check_index_bounds(const Call& call) {
   for (const IndexBound& b : call.op->index_bounds(call)) {
     const Tensor& given = call.in[static_cast<size_t>(b.operand)];
     if (!given.defined() || !given.record()->storage) continue;
+    if (!accepts(TensorKind::Index, given.dtype())) continue;  // the op's own check names the dtype
     const Tensor t = given.contiguous();
     const int64_t size = b.size.value(), low = b.negative ? -size : 0;
     const int64_t at = t.dtype() == DType::I32 ? first_outside<int32_t>(t, low, size, b.except)

@@ -42,7 +42,7 @@ class TileRun {
   bool fits(size_t k) const { return same_bits(walk_.operands[k].dtype, wanted(k)); }
   bool is_constant(size_t k) const;
   bool strided_suits() const;
-  void run_strided() const;
+  void run_strided();
   void choose_ways();
   void choose_tile();
   void run_range(int64_t begin, int64_t end) const;
@@ -75,9 +75,10 @@ bool TileRun::is_constant(size_t k) const {
 bool TileRun::strided_suits() const {
   bool needed = false;
   for (size_t k = 0; k <= inputs(); ++k) {
+    if (is_constant(k)) continue;
     if (!fits(k)) return false;
     const int64_t inner = walk_.operands[k].stride[0];
-    if (inner == 1 || is_constant(k)) continue;
+    if (inner == 1) continue;
     needed = true;
     for (int a = 1; a < walk_.rank && inner != 0; ++a) {
       if (walk_.operands[k].stride[a] == 1 && walk_.extent[a] >= kShortRun) return false;
@@ -86,9 +87,15 @@ bool TileRun::strided_suits() const {
   return needed;
 }
 
-void TileRun::run_strided() const {
+void TileRun::run_strided() {
   SmallVec<int64_t, 5> ints;
-  for (const Strided& s : walk_.operands) ints.push_back(s.stride[0]);
+  for (size_t k = 0; k <= inputs(); ++k) {
+    Strided& s = walk_.operands[k];
+    ints.push_back(s.stride[0]);
+    if (!is_constant(k) || fits(k)) continue;
+    store_scalar(constant_[k].data(), wanted(k), load_scalar(s.data, s.dtype));
+    s.data = constant_[k].data();
+  }
   const int64_t columns = walk_.extent[0], pieces = (columns + kGrain - 1) / kGrain, elements = walk_.elements();
   run_units(elements / columns * pieces, elements, [&](int64_t begin, int64_t end) {
     Odometer at(walk_, 1, begin / pieces);

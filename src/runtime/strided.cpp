@@ -208,6 +208,7 @@ Overlap overlap(const Tensor& a, const Tensor& b) {
 
 bool overlaps_itself(const Tensor& t) {
   const TensorRecord& r = *t.record();
+  if (numel_of(r.shape) == 0) return false;
   for (size_t d = 0; d < r.shape.size(); ++d) {
     if (r.strides[d] == 0 && r.shape[d].value() > 1) return true;
   }

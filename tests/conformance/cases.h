@@ -20,7 +20,10 @@ struct TestCall {
 
 /// The op's samples. A pointwise op has none of its own: it gets several shapes, and all pairs of extreme values.
 std::vector<Sample> samples_of(const OpDef& op);
-/// Dtypes that at least one operand without a dtype of its own takes; one entry when the dtype does not matter.
+/// Whether the op's own rule lets operands of dtype t pass (mean takes integers only with a dtype to compute in).
+bool takes(const OpDef& op, const Sample& s, DType t);
+/// Dtypes that at least one operand without a dtype of its own takes; one entry when the dtype does not matter. What
+/// every op takes stands in tests/golden/op_dtypes.txt.
 std::vector<DType> dtypes_of(const OpDef& op);
 
 /// Operands where the sample leaves the dtype open are of dtype t (of the nearest that they take). Values depend on

@@ -1,6 +1,8 @@
 // Eager against the definitions: every op, dtype and sample; every layout against the contiguous one, bit for bit.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "backend/reference/reference.h"
@@ -15,10 +17,26 @@ class Eager : public ::testing::TestWithParam<int> {
   const OpDef& op() const { return op_by_id(GetParam()); }
 };
 
+/// Equal but for the sign and payload of nan, the only bits that kernels leave open (ir/kernel_ir.h).
 bool same_bits(const Tensor& a, const Tensor& b) {
   if (a.dtype() != b.dtype() || !(a.shape() == b.shape())) return false;
   Tensor x = copied(a), y = copied(b);
+  for (int64_t i = 0; is_differentiable(x.dtype()) && i < x.numel().value(); ++i) {
+    const auto u = reference::read_element(x, i), v = reference::read_element(y, i);
+    auto one_nan = [&](long double p, long double q) { return std::isnan(p) && std::isnan(q) ? NAN : p; };
+    const std::complex<long double> common(one_nan(u.real(), v.real()), one_nan(u.imag(), v.imag()));
+    if (common == common) continue;
+    reference::write_element(x, i, common);
+    reference::write_element(y, i, {one_nan(v.real(), u.real()), one_nan(v.imag(), u.imag())});
+  }
   return std::memcmp(x.raw_data(), y.raw_data(), x.nbytes()) == 0;
+}
+
+/// Whether the op, or one that it is composed of, may reduce dims.
+bool adds_up(const OpDef& op) {
+  return op.tier == Tier::Composite ||
+         (op.nest && std::any_of(op.schema.attrs.begin(), op.schema.attrs.end(),
+                                 [](const AttrDecl& a) { return a.name == "dim" && a.kind == AttrKind::Dims; }));
 }
 
 /// The truth: the definition in f64 where the op works in floats; in its own dtypes otherwise.
@@ -38,7 +56,7 @@ Values reference_of(const TestCall& c) {
 TEST_P(Eager, AgreesWithTheDefinition) {
   for (DType t : dtypes_of(op())) {
     for (const Sample& s : samples_of(op())) {
-      if (!s.bad.empty()) continue;
+      if (!s.bad.empty() || !takes(op(), s, t)) continue;
       TestCall c = make_call(op(), s, t);
       SCOPED_TRACE(c.str());
       try {
@@ -67,8 +85,13 @@ TEST_P(Eager, SameBitsInEveryLayout) {
         TestCall c = plain;
         for (Tensor& x : c.in) x = laid_out(x, l);
         Values got = dispatch(c.call());
-        for (size_t r = 0; r < got.size(); ++r)
-          EXPECT_TRUE(same_bits(got[r], want[r])) << layout_name(l) << ", result " << r;
+        for (size_t r = 0; r < got.size(); ++r) {
+          // What is added up in several dims is added up in the order of memory.
+          const bool order = l == Layout::Permuted && adds_up(op());
+          const bool same =
+              order ? difference(got[r], want[r], tolerance_of(op(), t, c.in)).empty() : same_bits(got[r], want[r]);
+          EXPECT_TRUE(same) << layout_name(l) << ", result " << r;
+        }
       }
       // Expanded operands hold other values, so they are compared with copies of themselves.
       TestCall expanded = plain, dense = plain;

@@ -4,9 +4,9 @@
 #include <cmath>
 #include <filesystem>
 
-#include "json.h"
 #include "backend/reference/reference.h"
 #include "cases.h"
+#include "json.h"
 #include "thixo/npy.h"
 
 namespace thixo::conformance {

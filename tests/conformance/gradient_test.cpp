@@ -2,74 +2,12 @@
 #include <gtest/gtest.h>
 
 #include "backend/reference/reference.h"
-#include "cases.h"
+#include "differentiable.h"
 #include "thixo/autograd.h"
 #include "thixo/func.h"
 
 namespace thixo::conformance {
 namespace {
-
-/// The sample as a function of its differentiable operands.
-struct Differentiable {
-  TestCall call;
-  std::vector<size_t> places;  ///< operands that are differentiated
-  TensorList inputs;
-
-  TensorList operator()(const TensorList& x) const {
-    TestCall c = call;
-    for (size_t i = 0; i < places.size(); ++i) c.in[places[i]] = x[i];
-    Values out = dispatch(c.call());
-    TensorList shown;
-    size_t visible =
-        call.op->schema.results[0].list ? out.size() : static_cast<size_t>(call.op->schema.visible_results());
-    for (size_t r = 0; r < visible; ++r) {
-      if (is_differentiable(out[r].dtype())) shown.push_back(out[r]);
-    }
-    return shown;
-  }
-};
-
-Differentiable differentiable(const OpDef& op, const Sample& s) {
-  Differentiable d{make_smooth_call(op, s, DType::F64), {}, {}};
-  for (size_t k = 0; k < d.call.in.size(); ++k) {
-    const Tensor& x = d.call.in[k];
-    if (!x.defined() || x.dtype() != DType::F64 || x.numel() == 0) continue;
-    d.places.push_back(k);
-    Tensor leaf = copied(x);
-    leaf.requires_grad_();
-    d.inputs.push_back(leaf);
-  }
-  return d;
-}
-
-/// Functions without kinks and poles near the values; a sample with extreme values is for other tests.
-bool is_smooth(const Sample& s) {
-  for (const SampleTensor& t : s.in) {
-    if (t.low < -50 || t.high > 50) return false;
-    for (double v : t.values) {
-      if (!std::isfinite(v) || std::fabs(v) > 50) return false;
-    }
-  }
-  return true;
-}
-
-/// Samples with few elements: differences cost two calls for each.
-std::vector<Sample> small_samples(const OpDef& op) {
-  std::vector<Sample> out;
-  for (Sample s : samples_of(op)) {
-    if (!s.bad.empty() || !is_smooth(s)) continue;
-    if (op.tier == Tier::Pointwise) {
-      for (SampleTensor& t : s.in) {
-        if (t.shape == Shape{3, 37}) t.shape = {2, 3};
-        if (numel_of(t.shape).value() > 50) t.shape = {};
-        t.low = 0.3;  // inside every domain; away from zero and the integers' kinks
-        t.high = 0.9;
-      }
-    }
-    out.push_back(s);
-  }
-  return out;
-}
 
 class Gradient : public ::testing::TestWithParam<int> {
  protected:

@@ -1,6 +1,8 @@
 // vmap of every op against a loop over the batch, by definitions alone; and with gradients inside and outside.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "backend/reference/reference.h"
 #include "cases.h"
 #include "thixo/autograd.h"
@@ -37,7 +39,9 @@ TEST_P(Vmap, IsALoop) {
   if (is_random(op())) return;
   for (const Sample& s : samples_of(op())) {
     if (!s.bad.empty() || s.in.empty()) continue;
-    TestCall c = make_call(op(), s, DType::F64);
+    const std::vector<DType> types = dtypes_of(op());
+    const bool floats = std::find(types.begin(), types.end(), DType::F64) != types.end();
+    TestCall c = make_call(op(), s, floats ? DType::F64 : types[0]);
     // Only the first operand batched, then all.
     for (bool all : {false, true}) {
       SCOPED_TRACE(c.str() + (all ? " all batched" : " first batched"));
@@ -75,6 +79,8 @@ TEST_P(Vmap, IsALoop) {
         }
       } catch (const Error& e) {
         if (e.kind() == ErrorKind::NotImplemented && !op().differentiable) continue;
+        // A result whose shape depends on values (one_hot without num_classes) cannot be batched, and says so.
+        if (std::string(e.what()).find("inside vmap") != std::string::npos) continue;
         ADD_FAILURE() << e.what();
       }
     }

@@ -123,6 +123,9 @@ Tensor mask_of(const Problem& p) {
   return wide.strides()[s.size() - 1] == 1 ? wide : wide.contiguous();
 }
 
+/// Rows that lie one element after the other, so that the products, and their bits, do not depend on the layout.
+Tensor with_rows(const Tensor& t) { return t.strides()[t.shape().size() - 1] == 1 ? t : t.contiguous(); }
+
 Gemm gemm_of(const Problem& p, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, Matrix c) {
   return Gemm{p.t, m, n, k, a, b, c};
 }
@@ -142,8 +145,8 @@ void attention_kernel(const Call& call, std::span<const Tensor> out) {
   if (by_composition(call, out)) return;
   const Problem p(call, 0, 2, call.in[3]);
   const Tensor mask = mask_of(p);
-  const Batch q(call.in[0], p.lead), k(call.in[1], p.lead), v(call.in[2], p.lead), y(out[0], p.lead),
-      lse(out[1], p.lead);
+  const Tensor qs = with_rows(call.in[0]), ks = with_rows(call.in[1]), vs = with_rows(call.in[2]);
+  const Batch q(qs, p.lead), k(ks, p.lead), v(vs, p.lead), y(out[0], p.lead), lse(out[1], p.lead);
   const Batch m(mask.defined() ? mask : call.in[0], p.lead);
   const auto item = static_cast<int64_t>(p.item);
   parallel_for(p.count * p.blocks(), [&](int64_t begin, int64_t end) {
@@ -169,7 +172,8 @@ void attention_backward_kernel(const Call& call, std::span<const Tensor> out) {
   const Tensor mask = mask_of(p);
   // The share kernel reads rows of neighbours, and lse rows one after the other.
   const Tensor gs = call.in[0].contiguous(), ys = call.in[4].contiguous(), sums = call.in[5].contiguous();
-  const Batch g(gs, p.lead), q(call.in[1], p.lead), k(call.in[2], p.lead), v(call.in[3], p.lead), y(ys, p.lead);
+  const Tensor qs = with_rows(call.in[1]), ks = with_rows(call.in[2]), vs = with_rows(call.in[3]);
+  const Batch g(gs, p.lead), q(qs, p.lead), k(ks, p.lead), v(vs, p.lead), y(ys, p.lead);
   const Batch m(mask.defined() ? mask : call.in[1], p.lead);
   const auto item = static_cast<int64_t>(p.item);
   // Gradients of key and value gather in dense memory; dq goes where it belongs.

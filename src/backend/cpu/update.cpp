@@ -117,7 +117,8 @@ void run_updates(const Call& calls, std::span<const Tensor> out) {
       k.buffers[tensors + i] = y.record()->data();
     }
     const auto* scalars = static_cast<const double*>(in[tensors].record()->data());
-    for (int i = 0; i < rule.scalars; ++i) k.params[2 * i] = scalars[i];
+    const int64_t step = in[tensors].strides()[0].value();
+    for (int i = 0; i < rule.scalars; ++i) k.params[2 * i] = scalars[i * step];
     tiles += (n + kTile - 1) / kTile;
   }
   parallel_for(tiles, [&](int64_t begin, int64_t end) {

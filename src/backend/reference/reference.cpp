@@ -69,7 +69,7 @@ LongComplex in_type(const LongComplex& v, DType t) {
 Tensor new_tensor(const Spec& spec) { return Tensor(new_record(spec.shape, spec.dtype, spec.device)); }
 
 Tensor evaluate_pointwise(const Call& call, const Spec& spec) {
-  DType t = pointwise_type(call);
+  DType t = compute_type(pointwise_type(call));
   std::vector<std::string> names;
   Evaluator evaluator(pointwise_expr(*call.op, t, call.attrs, &names));
   std::vector<LongComplex> params;

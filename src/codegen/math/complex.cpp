@@ -28,15 +28,16 @@ Parts cast_parts(const Parts& z, DType t) { return {cast(z.re, t), cast(z.im, t)
 
 Parts multiply(const Parts& a, const Parts& b) { return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re}; }
 
-// Smith 1962: divided by the larger part of b first, so that nothing overflows that need not.
+// Smith 1962: divided by the larger part of b first, so that nothing overflows that need not. Not by a reciprocal: that
+// of a number below the smallest normal one overflows.
 Parts divide(const Parts& a, const Parts& b) {
   Expr real_larger = abs(b.re) >= abs(b.im);
   Expr large = select(real_larger, b.re, b.im), small = select(real_larger, b.im, b.re);
   Expr ratio = select(is_zero(large), large, small / large);
-  Expr scale = 1.0 / (large + small * ratio);
+  Expr size = large + small * ratio;
   Expr re = select(real_larger, a.re + a.im * ratio, a.re * ratio + a.im);
   Expr im = select(real_larger, a.im - a.re * ratio, a.im * ratio - a.re);
-  return {re * scale, im * scale};
+  return {re / size, im / size};
 }
 
 // --- functions of f64 parts

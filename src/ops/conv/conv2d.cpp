@@ -26,7 +26,7 @@ void conv2d_nest(NestCtx& c) {
   Expr i = c.reduce_axis(v.c / v.groups), ky = c.reduce_axis(v.kh), kx = c.reduce_axis(v.kw);
   Expr group = floor_div(o, size(v.o / v.groups)), iy = looked_at(v, 0, y, ky), ix = looked_at(v, 1, x, kx);
   Expr value = c.load_if(inside(iy, v.h) & inside(ix, v.w), 0, image_at(v, n, group * size(v.c / v.groups) + i, iy, ix),
-                         constant(0.0, c.dtype(0)));
+                         constant(0.0, compute_type(c.dtype(0))));
   c.combine = Combine::Sum;
   c.values = {widened(value) * widened(c.load(1, {o, i, ky, kx}))};
   if (c.has(2)) {
@@ -46,7 +46,7 @@ void conv2d_input_grad_nest(NestCtx& c) {
   Expr ty = iy + size(v.pad[0]) - ky * size(v.dilation[0]), tx = ix + size(v.pad[1]) - kx * size(v.dilation[1]);
   Expr y = floor_div(ty, size(v.stride[0])), x = floor_div(tx, size(v.stride[1]));
   Expr hit = inside(y, v.oh) & inside(x, v.ow) & eq(y * size(v.stride[0]), ty) & eq(x * size(v.stride[1]), tx);
-  Expr g = c.load_if(hit, 0, image_at(v, n, oc, y, x), constant(0.0, c.dtype(0)));
+  Expr g = c.load_if(hit, 0, image_at(v, n, oc, y, x), constant(0.0, compute_type(c.dtype(0))));
   c.combine = Combine::Sum;
   c.values = {widened(g) * widened(c.load(1, {oc, mod(ch, per), ky, kx}))};
 }
@@ -57,7 +57,7 @@ void conv2d_weight_grad_nest(NestCtx& c) {
   Expr n = v.batched ? c.reduce_axis(v.n) : constant_int(0), y = c.reduce_axis(v.oh), x = c.reduce_axis(v.ow);
   Expr group = floor_div(o, size(v.o / v.groups)), iy = looked_at(v, 0, y, ky), ix = looked_at(v, 1, x, kx);
   Expr value = c.load_if(inside(iy, v.h) & inside(ix, v.w), 1, image_at(v, n, group * size(v.c / v.groups) + i, iy, ix),
-                         constant(0.0, c.dtype(1)));
+                         constant(0.0, compute_type(c.dtype(1))));
   c.combine = Combine::Sum;
   c.values = {widened(c.load(0, image_at(v, n, o, y, x))) * widened(value)};
 }
@@ -227,6 +227,10 @@ void def_conv2d_padding(Op& op) {
       .doc(
           "conv2d with the padding by name: valid is none; same gives the result the input's height and width (stride "
           "1).")
+      .example(
+          ">>> thixo.nn.functional.conv2d(thixo.ones(1, 1, 3, 3), thixo.ones(1, 1, 3, 3), padding='same').shape\n(1, "
+          "1, "
+          "3, 3)")
       .compose([](const Call& c) {
         ConvAttrs a(c);
         if (c.text("padding") == "valid")

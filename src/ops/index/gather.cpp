@@ -251,7 +251,7 @@ void def_embedding_backward(Op& op) {
         Dim width = c.shape(0)[c.shape(0).size() - 1];
         Tensor g = c.in[0].reshape({numel_of(c.shape(1)), width}), i = c.in[1].reshape({-1});
         int64_t pad = c.integer("padding_idx");
-        if (pad >= 0) g = where(eq(i, pad).unsqueeze(1), 0, g);
+        if (pad >= 0) g = where(eq(i, pad).unsqueeze(1), 0, g).to(c.dtype(0));
         return Values{zeros({c.integer("rows"), width}, {.dtype = c.dtype(0)}).index_add(0, i, g)};
       })
       .samples([] {

@@ -164,7 +164,7 @@ void def_index_add(Op& op) {
         if (c.dtype(0) != c.dtype(2))
           throw c.error(ErrorKind::DType, "source is " + std::string(dtype_name(c.dtype(2))) + " but input is " +
                                               std::string(dtype_name(c.dtype(0))));
-        if (!(c.scalar("alpha") == Scalar(1))) src = src * TensorArg(c.scalar("alpha")).tensor();
+        if (!(c.scalar("alpha") == Scalar(1))) src = (src * c.scalar("alpha")).to(c.dtype(0));
         if (x.numel() == 0 || src.numel() == 0) return Values{c.in[0].clone()};
         Tensor front = x.movedim(d, 0);
         Dim rows = front.size(0);

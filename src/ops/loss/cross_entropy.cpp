@@ -79,6 +79,19 @@ Values soft_cross_entropy(const Call& c) {
   return {(reduction == "none" ? loss : loss.sum() / rows).to(c.dtype(0))};
 }
 
+/// The gradient of cross_entropy_rows for its class weights, in which it is linear.
+Tensor weight_gradient(GradCtx& c, const Tensor& lse) {
+  const Call& k = c.call();
+  const double smooth = k.number("label_smoothing");
+  const Tensor x = widened(c.in(0));
+  const Targets t = read_targets(k, c.in(1));
+  Tensor away = (lse - x) * where(t.valid, widened(c.g()).unsqueeze(1), 0);
+  Tensor here = eq(iota(x.size(1)).unsqueeze(0), t.safe);
+  Tensor own = where(here, away * (1 - smooth), 0).sum(0);
+  if (smooth > 0) own = own + away.sum(0) * (smooth / static_cast<double>(x.size(1).value()));
+  return own.to(k.dtype(2));
+}
+
 std::vector<std::pair<std::string, Attr>> options(const char* reduction, int64_t ignore = -100, double smooth = 0) {
   return {{"ignore_index", Dim(ignore)}, {"reduction", std::string(reduction)}, {"label_smoothing", smooth}};
 }
@@ -169,6 +182,7 @@ void def_cross_entropy_rows(Op& op) {
         Values out(k.in.size());
         out[0] = cross_entropy_backward(c.g(), x, c.in(1), k.has(2) ? c.in(2) : Tensor(), lse,
                                         k.integer("ignore_index"), k.number("label_smoothing"));
+        if (k.has(2) && c.needs(2)) out[2] = weight_gradient(c, lse);
         return out;
       })
       .samples([] {

@@ -1,6 +1,7 @@
 // Batch normalisation. Statistics are sums over channels; what is done to every element is one multiply and add with
 // numbers of its channel: three passes over the input forward, three over input and gradient backward.
 #include "ir/dispatch.h"
+#include "ops/batching.h"
 #include "ops/reduce/reduce.h"
 #include "private_ops.h"
 
@@ -120,10 +121,12 @@ Values batch_norm_grad_again(GradCtx& c) {
 }
 
 Values batch_norm_grad(GradCtx& c) {
-  if (dispatch_state().grad_enabled) return batch_norm_grad_again(c);
   const Call& k = c.call();
   const bool training = k.flag("training");
+  // Asked for in every mode: what is saved is decided before anyone knows whether the gradient is differentiated.
   const Tensor x = c.in(0), g = c.g(), mean = c.out(3), rstd = c.out(4);
+  if (!training) c.in(1), c.in(2);
+  if (dispatch_state().grad_enabled) return batch_norm_grad_again(c);
   auto [sum, dot] = channel_sums(g, x, mean, false);
   Values out(k.in.size());
   if (k.has(3) && c.needs(3)) out[3] = (dot * rstd).to(k.dtype(3));
@@ -139,6 +142,25 @@ Values batch_norm_grad(GradCtx& c) {
   Tensor by_x = -(scale * rstd * rstd * dot) / n, constant = -(scale * sum) / n - by_x * mean;
   out[0] = channel_mix(g, x, scale, by_x, constant);
   return out;
+}
+
+/// The batch joins the channels, so that all examples are normalised by one call.
+BatchResult batch_norm_batch(const BatchArgs& a) {
+  SmallVec<Tensor, 5> in;
+  Tensor x = batch_expanded(a, 0);  // [B, N, C, ...]
+  const Shape s = x.shape();
+  Shape joined = s, split = s;
+  joined.erase(0);
+  joined[1] = s[0] * s[2];
+  split[0] = s[1];
+  split[1] = s[0];
+  in.push_back(x.transpose(0, 1).reshape(joined));
+  for (int k = 1; k < 5; ++k) in.push_back(a.call.has(k) ? batch_expanded(a, k).reshape({-1}) : Tensor());
+  BatchResult r = call_batched(a, in, a.call.attrs);
+  r.values[0] = r.values[0].reshape(split);
+  r.batch_dim[0] = 1;
+  for (size_t k = 1; k < r.values.size(); ++k) r.values[k] = r.values[k].reshape({s[0], s[2]});
+  return r;
 }
 
 std::vector<Sample> batch_norm_samples() {
@@ -178,6 +200,10 @@ void def_batch_norm(Op& op) {
       .source("Ioffe and Szegedy 2015, https://arxiv.org/abs/1502.03167")
       .compose(batch_norm)
       .grad(batch_norm_grad)
+      .batch([](const BatchArgs& a) {
+        const bool fits = a.call.in[0].dim() - (a.batch_dim[0] >= 0 ? 1 : 0) >= 2;
+        return fits ? batch_norm_batch(a) : BatchResult{};  // else the loop's call says what is wrong
+      })
       .ulps(64, 64)
       .samples(batch_norm_samples);
 }

@@ -48,6 +48,19 @@ void def_div_mode(Op& op) {
         if (c.none("rounding_mode")) return Values{div(c.in[0], c.in[1])};
         return Values{c.text("rounding_mode") == "floor" ? floor_divide(c.in[0], c.in[1])
                                                          : div_trunc(c.in[0], c.in[1])};
+      })
+      .samples([] {
+        std::vector<Sample> out;
+        for (const Attr& mode : {Attr(), Attr(std::string("trunc")), Attr(std::string("floor"))}) {
+          out.push_back({.in = {{{3, 4}}, {{4}}}, .attrs = {{"rounding_mode", mode}}});
+          Sample signs{.in = {{.shape = {4, 1}, .values = {-7, 7, 0, 400}}, {.shape = {4}, .values = {2, -2, 3, -3}}},
+                       .attrs = {{"rounding_mode", mode}}};
+          out.push_back(signs);
+        }
+        out.push_back({.in = {{{}}, {{0, 2}}}});
+        out.push_back(
+            {.in = {{{2, 3}}, {{4}}}, .attrs = {{"rounding_mode", std::string("floor")}}, .bad = "broadcast"});
+        return out;
       });
 }
 
@@ -66,9 +79,23 @@ void def_floor_divide(Op& op) {
 
 void def_remainder(Op& op) {
   op.schema("remainder(input: Number, other: Number) -> Number @inplace")
-      .doc("input - other * floor(input / other), with the sign of other: Python's %.")
+      .doc(
+          "input - other * floor(input / other), with the sign of other: Python's %; exact while |input / other| < "
+          "2^52.")
       .example(">>> thixo.remainder(thixo.tensor([-7, 7]), 3)\ntensor([2, 1])")
-      .expr([](ExprCtx& c) { return mod(c.x(0), c.x(1)); });
+      .expr([](ExprCtx& c) { return mod(c.x(0), c.x(1)); })
+      .samples([] {
+        const std::vector<double> values{-400, -20, -7.5, -1,  -0.5,     -0.0,      0,  0.25,
+                                         1,    2,   3,    400, INFINITY, -INFINITY, NAN};
+        const Dim n = static_cast<int64_t>(values.size());
+        return std::vector<Sample>{{.in = {{{3, 37}}, {{3, 37}}}},
+                                   {.in = {{.shape = {n, 1}, .values = values}, {.shape = {n}, .values = values}}},
+                                   {.in = {{.shape = {5}, .values = {-1e9, -1e6, 1e6, 1e9, 1e12}}, {{}}}},
+                                   {.in = {{{3, 1}}, {{4}}}},
+                                   {.in = {{{}}, {{}}}},
+                                   {.in = {{{0, 2}}, {{2}}}},
+                                   {.in = {{{2, 3}}, {{4}}}, .bad = "broadcast"}};
+      });
 }
 
 void def_neg(Op& op) {
@@ -103,14 +130,16 @@ void def_addcmul(Op& op) {
   op.schema("addcmul(input: Number, tensor1: Number, tensor2: Number, *, value: scalar = 1) -> Number @inplace")
       .doc("input + value * tensor1 * tensor2, elementwise.")
       .example(">>> thixo.addcmul(thixo.tensor([1.]), thixo.tensor([2.]), thixo.tensor([3.]), value=0.5)\ntensor([4.])")
-      .expr([](ExprCtx& c) { return c.x(0) + c.param("value") * c.x(1) * c.x(2); });
+      .expr([](ExprCtx& c) { return c.x(0) + c.param("value") * c.x(1) * c.x(2); })
+      .ulps(4, 4, 3);  // the sum may cancel
 }
 
 void def_addcdiv(Op& op) {
   op.schema("addcdiv(input: FloatC, tensor1: FloatC, tensor2: FloatC, *, value: scalar = 1) -> FloatC @inplace")
       .doc("input + value * tensor1 / tensor2, elementwise.")
       .example(">>> thixo.addcdiv(thixo.tensor([1.]), thixo.tensor([3.]), thixo.tensor([2.]))\ntensor([2.5000])")
-      .expr([](ExprCtx& c) { return c.x(0) + c.param("value") * c.x(1) / c.x(2); });
+      .expr([](ExprCtx& c) { return c.x(0) + c.param("value") * c.x(1) / c.x(2); })
+      .ulps(4, 4, 3);  // the sum may cancel
 }
 
 void def_lerp(Op& op) {

@@ -22,6 +22,17 @@ void def_masked_fill(Op& op) {
                                               std::string(dtype_name(c.dtype(0))));
         }
         return Values{where(c.in[1], c.in[2].to(c.dtype(0)), c.in[0])};
+      })
+      .samples([] {
+        return std::vector<Sample>{
+            {.in = {{{3, 4}}, {{3, 4}}, {{}}}},
+            {.in = {{{2, 3, 4}}, {{3, 1}}, {{}}}},
+            {.in = {{{}}, {{}}, {{}}}},
+            {.in = {{{0, 2}}, {{2}}, {{}}}},
+            {.in = {{{2}}, {{2}}, {{1}}}, .bad = "value must be a number"},
+            {.in = {{{2, 3}}, {{4}}, {{}}}, .bad = "broadcast"},
+            {.in = {{.shape = {2}, .dtype = DType::I64}, {{2}}, {.shape = {}, .dtype = DType::F32}},
+             .bad = "a value of float32 does not fit into int64"}};
       });
 }
 
@@ -63,6 +74,18 @@ void def_clamp_tensor(Op& op) {
         if (c.has(1)) x = where(logical_or(lt(x, c.in[1]), isnan(c.in[1])), c.in[1], x);
         if (c.has(2)) x = where(logical_or(gt(x, c.in[2]), isnan(c.in[2])), c.in[2], x);
         return Values{x};
+      })
+      .samples([] {
+        Sample low{.in = {{{3, 4}}, {{4}}, {.absent = true}}}, high{.in = {{{3, 4}}, {.absent = true}, {{3, 1}}}};
+        Sample odd{
+            .in = {{.shape = {4, 1}, .values = {-400, 0, 400, NAN}}, {.shape = {3}, .values = {-1, NAN, 2}}, {{}}}};
+        return std::vector<Sample>{{.in = {{{3, 4}}, {{3, 4}}, {{3, 4}}}},
+                                   low,
+                                   high,
+                                   odd,
+                                   {.in = {{{}}, {{}}, {{}}}},
+                                   {.in = {{{0, 2}}, {{2}}, {{}}}},
+                                   {.in = {{{2, 3}}, {{4}}, {{}}}, .bad = "broadcast"}};
       });
 }
 

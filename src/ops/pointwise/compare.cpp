@@ -100,7 +100,8 @@ void def_bitwise_and(Op& op) {
       .doc("The bits that are set in both, elementwise; logical and on bool: Python's &.")
       .example(">>> thixo.bitwise_and(thixo.tensor([6]), 3)\ntensor([2])")
       .commutative()
-      .expr([](ExprCtx& c) { return binary(ExprOp::And, c.x(0), c.x(1)); });
+      .expr([](ExprCtx& c) { return binary(ExprOp::And, c.x(0), c.x(1)); })
+      .no_grad();
 }
 
 void def_bitwise_or(Op& op) {
@@ -108,7 +109,8 @@ void def_bitwise_or(Op& op) {
       .doc("The bits that are set in one of both, elementwise; logical or on bool: Python's |.")
       .example(">>> thixo.bitwise_or(thixo.tensor([6]), 3)\ntensor([7])")
       .commutative()
-      .expr([](ExprCtx& c) { return binary(ExprOp::Or, c.x(0), c.x(1)); });
+      .expr([](ExprCtx& c) { return binary(ExprOp::Or, c.x(0), c.x(1)); })
+      .no_grad();
 }
 
 void def_bitwise_xor(Op& op) {
@@ -117,7 +119,8 @@ void def_bitwise_xor(Op& op) {
       .example(">>> thixo.bitwise_xor(thixo.tensor([6]), 3)\ntensor([5])")
       .commutative()
       .expr(
-          [](ExprCtx& c) { return c.dtype == DType::Bool ? ne(c.x(0), c.x(1)) : binary(ExprOp::Xor, c.x(0), c.x(1)); });
+          [](ExprCtx& c) { return c.dtype == DType::Bool ? ne(c.x(0), c.x(1)) : binary(ExprOp::Xor, c.x(0), c.x(1)); })
+      .no_grad();
 }
 
 void def_bitwise_not(Op& op) {
@@ -126,7 +129,8 @@ void def_bitwise_not(Op& op) {
       .example(">>> thixo.bitwise_not(thixo.tensor([0, 5]))\ntensor([-1, -6])")
       .expr([](ExprCtx& c) {
         return c.dtype == DType::Bool ? ~c.x(0) : binary(ExprOp::Xor, c.x(0), constant_int(-1, c.dtype));
-      });
+      })
+      .no_grad();
 }
 
 void def_isnan(Op& op) {

@@ -97,7 +97,7 @@ void def_window_mean(Op& op) {
         Expr oy = c.out_axis(r), ox = c.out_axis(r + 1);
         Expr ky = c.reduce_axis(w.kernel[0]), kx = c.reduce_axis(w.kernel[1]);
         Expr y = w.at(0, oy, ky), x = w.at(1, ox, kx);
-        Expr v = c.load_if(inside(c.shape(0), y, x), 0, image_index(c, y, x), constant(0.0, c.dtype(0)));
+        Expr v = c.load_if(inside(c.shape(0), y, x), 0, image_index(c, y, x), constant(0.0, compute_type(c.dtype(0))));
         Expr by = divisor(c, w, c.shape(0), oy, ox, t);
         c.combine = Combine::Sum;
         c.values = {cast(v, t)};
@@ -129,7 +129,8 @@ void def_window_share(Op& op) {
         const Cover down = windows_over(c, w, 0, c.out_axis(r), c.shape(0)[r]);
         const Cover across = windows_over(c, w, 1, c.out_axis(r + 1), c.shape(0)[r + 1]);
         Expr exists = down.exists & across.exists;
-        Expr g = cast(c.load_if(exists, 0, image_index(c, down.at, across.at), constant(0.0, c.dtype(0))), t);
+        Expr g =
+            cast(c.load_if(exists, 0, image_index(c, down.at, across.at), constant(0.0, compute_type(c.dtype(0)))), t);
         c.combine = Combine::Sum;
         c.values = {select(exists, g / divisor(c, w, c.out[0].shape, down.at, across.at, t), constant(0.0, t))};
       })

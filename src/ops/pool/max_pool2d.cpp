@@ -118,7 +118,7 @@ void def_window_max(Op& op) {
         const DType t = compute_type(c.dtype(0));
         const Combine largest = t == DType::Bool ? Combine::Or : Combine::Max;
         window_nest(c, largest, [&](Expr in, Expr y, Expr x) {
-          Expr v = c.load_if(in, 0, image_index(c, y, x), constant(0.0, c.dtype(0)));
+          Expr v = c.load_if(in, 0, image_index(c, y, x), constant(0.0, compute_type(c.dtype(0))));
           return select(in, cast(v, t), neutral(largest, t));
         });
       })
@@ -144,7 +144,7 @@ void def_window_place(Op& op) {
         Expr most = c.load(1, image_index(c, c.out_axis(r), c.out_axis(r + 1)));
         Expr width = c.dim_size(0, c.rank(0) - 1);
         window_nest(c, Combine::Min, [&](Expr in, Expr y, Expr x) {
-          Expr v = c.load_if(in, 0, image_index(c, y, x), constant(0.0, c.dtype(0)));
+          Expr v = c.load_if(in, 0, image_index(c, y, x), constant(0.0, compute_type(c.dtype(0))));
           Expr same = eq(v, most);
           if (is_float(c.dtype(0))) same = same | (unary(ExprOp::IsNan, v) & unary(ExprOp::IsNan, most));
           return select(in & same, y * width + x, neutral(Combine::Min, DType::I64));
@@ -174,7 +174,7 @@ void def_window_give(Op& op) {
         Expr exists = down.exists & across.exists;
         const std::vector<Expr> at = image_index(c, down.at, across.at);
         Expr place = c.load_if(exists, 1, at, constant_int(-1, c.dtype(1)));
-        Expr g = c.load_if(exists, 0, at, constant(0.0, c.dtype(0)));
+        Expr g = c.load_if(exists, 0, at, constant(0.0, compute_type(c.dtype(0))));
         Expr own = y * size(c.out[0].shape[static_cast<size_t>(r) + 1]) + x;
         c.combine = Combine::Sum;
         c.values = {select(eq(cast(place, DType::I64), own), cast(g, t), constant(0.0, t))};

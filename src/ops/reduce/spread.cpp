@@ -88,6 +88,7 @@ void def_norm(Op& op) {
         Tensor x = widened(c.in[0]);
         double p = c.scalar("p").to_double();
         bool keep = c.flag("keepdim");
+        c.dims("dim", c.rank(0));  // checked, also where nothing is reduced
         Tensor r;
         if (p == 2) {
           r = sqrt(total(c, squared_size(x), keep));

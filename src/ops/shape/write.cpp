@@ -34,6 +34,15 @@ void def_write(Op& op) {
         }
         if (c.needs(1)) out[1] = replay(g, k);
         return out;
+      })
+      .samples([] {
+        auto call = [](Shape base, Shape value, std::vector<ViewStep> steps) {
+          return Sample{{{std::move(base)}, {std::move(value)}},
+                        {{"chain", ViewChain(std::make_shared<const std::vector<ViewStep>>(std::move(steps)))}}};
+        };
+        const ViewStep row{find_op("select"), {Dim(0), Dim(1)}}, turn{find_op("transpose"), {Dim(0), Dim(1)}};
+        return std::vector<Sample>{call({3, 4}, {4}, {row}), call({3, 4, 2}, {2, 4}, {row, turn}),
+                                   call({3, 4}, {4, 3}, {turn}), call({2, 3}, {2, 3}, {})};
       });
 }
 

@@ -1,0 +1,25 @@
+// Samples of ops as functions that can be differentiated: what the tests of gradients and transforms share.
+#pragma once
+
+#include "cases.h"
+
+namespace thixo::conformance {
+
+/// The sample as a function of its differentiable operands.
+struct Differentiable {
+  TestCall call;
+  std::vector<size_t> places;  ///< operands that are differentiated
+  TensorList inputs;
+
+  /// The visible results that are floats.
+  TensorList operator()(const TensorList& x) const;
+  /// One number: the results in a weighted sum.
+  Tensor sum(const TensorList& x) const;
+};
+
+/// In f64, with continuous values.
+Differentiable differentiable(const OpDef& op, const Sample& s);
+/// Samples with few elements and without kinks and poles near the values: differences cost two calls for each.
+std::vector<Sample> small_samples(const OpDef& op);
+
+}  // namespace thixo::conformance
