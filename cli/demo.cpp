@@ -29,8 +29,16 @@ int64_t count_parameters(const DigitNet& net) {
   return n;
 }
 
+/// Before the training, so that nobody waits for an error.
+void make_folder(const std::string& path) {
+  std::error_code failed;
+  std::filesystem::create_directories(path, failed);
+  if (!failed) return;
+  throw IoError("demo: cannot make the folder '" + path + "': " + failed.message())
+      .fix("name another folder: thixo demo --out <folder>");
+}
+
 std::string save_to(const DigitNet& net, const Options& o) {
-  std::filesystem::create_directories(o.out);
   const std::string path = (std::filesystem::path(o.out) / "model.safetensors").string();
   net->save(path);
   return path;
@@ -52,6 +60,7 @@ bool show_reload(const std::string& path, const Options& o, const Tensor& images
 }
 
 int run_demo(const Options& o) {
+  make_folder(o.out);
   const auto [train_digits, test_digits] = data::digits().split();
   manual_seed(o.seed);
   DigitNet net(o.recipe.width, o.recipe.dropout);
@@ -155,13 +164,21 @@ void add_demo(CLI::App& app, int* status) {
   c->add_option("--lr", o->recipe.lr, "Highest learning rate of the one-cycle schedule")
       ->capture_default_str()
       ->group(recipe);
-  c->add_option("--weight-decay", o->recipe.weight_decay)->capture_default_str()->group(recipe);
-  c->add_option("--batch-size", o->recipe.batch_size)->capture_default_str()->check(CLI::Range(2, 1437))->group(recipe);
+  c->add_option("--weight-decay", o->recipe.weight_decay, "By how much AdamW pulls weights to zero")
+      ->capture_default_str()
+      ->group(recipe);
+  c->add_option("--batch-size", o->recipe.batch_size, "Digits of one step")
+      ->capture_default_str()
+      ->check(CLI::Range(2, 1437))
+      ->group(recipe);
   c->add_option("--width", o->recipe.width, "Channels of the first convolution")
       ->capture_default_str()
       ->check(CLI::Range(1, 1024))
       ->group(recipe);
-  c->add_option("--dropout", o->recipe.dropout)->capture_default_str()->check(CLI::Range(0.0, 1.0))->group(recipe);
+  c->add_option("--dropout", o->recipe.dropout, "Share of the last layer's inputs that are zeroed while training")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1.0))
+      ->group(recipe);
   c->add_option("--smoothing", o->recipe.smoothing, "Label smoothing")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 1.0))
@@ -170,10 +187,15 @@ void add_demo(CLI::App& app, int* status) {
       ->capture_default_str()
       ->check(CLI::Range(0, 7))
       ->group(recipe);
-  c->add_option("--folds", o->folds)->capture_default_str()->check(CLI::Range(2, 1437))->group(recipe);
-  c->add_option("--repeats", o->repeats, "Of the cross-validation, with seeds that follow --seed")
+  const std::string judging = "Cross-validation";
+  c->add_option("--folds", o->folds, "Parts of the 1,437, each held out once")
       ->capture_default_str()
-      ->group(recipe);
+      ->check(CLI::Range(2, 1437))
+      ->group(judging);
+  c->add_option("--repeats", o->repeats, "Whole rounds, with seeds that follow --seed")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000))
+      ->group(judging);
   c->footer(
       "Ctrl-C stops after the step that runs, saves the model so far and says so.\n"
       "Exit status: 0 trained, 1 an error, 2 wrong usage, 130 stopped.");

@@ -108,6 +108,14 @@ def test_demo_with_a_mad_learning_rate_says_so(tmp_path):
     assert not (tmp_path / "model.safetensors").exists()
 
 
+def test_demo_asks_for_a_folder_that_can_be_made_before_it_trains(tmp_path):
+    (tmp_path / "file").write_text("")
+    result = thixo("demo", "--epochs", "1", "--out", str(tmp_path / "file" / "run"))
+    assert result.returncode == 1
+    assert result.stderr.startswith("IoError: demo: cannot make the folder")
+    assert "epoch" not in result.stdout
+
+
 def test_demo_leaves_the_old_model_when_the_disk_is_full(tmp_path):
     """A limit on the size of files fails where a full disk does, and binds root too."""
     (tmp_path / "model.safetensors").write_bytes(b"old")
