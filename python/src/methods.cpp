@@ -184,6 +184,7 @@ void add_methods_by_hand() {
   method(
       "backward",
       [](const Tensor& t, std::optional<Tensor> gradient, std::optional<bool> retain, bool create) {
+        Unlocked unlocked;
         t.backward(gradient.value_or(Tensor()), retain.value_or(create), create);
       },
       nb::arg("gradient") = nb::none(), nb::arg("retain_graph") = nb::none(), nb::arg("create_graph") = false,

@@ -31,7 +31,13 @@ template <class Impl> void* bound(Impl* self) { return self; }
 template <class Impl>
 nb::class_<Impl, nn::Module, Bound<Impl>> layer(nb::module_& m, const char* name, const char* doc) {
   nb::class_<Impl, nn::Module, Bound<Impl>> c(m, name, nb::dynamic_attr(), nb::type_slots(module_slots), doc);
-  c.def("forward", [](Impl& self, const Tensor& x) { return self.Impl::forward(x); }, nb::arg("input"));
+  c.def(
+      "forward",
+      [](Impl& self, const Tensor& x) {
+        Unlocked unlocked(std::span(&x, 1));
+        return self.Impl::forward(x);
+      },
+      nb::arg("input"));
   c.def("extra_repr", [](Impl& self) { return self.Impl::extra_repr(); });
   return c;
 }

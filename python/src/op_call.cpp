@@ -268,17 +268,28 @@ PyObject* wrap_results(const OpFunction* f, const Schema& sc, const OpResults& v
   return t;
 }
 
+OpResults called(const OpDef& op, std::span<const Tensor> in, std::span<const Attr> attrs) {
+  Unlocked unlocked(in);
+  return call_op(op, in, attrs, SourceLoc());
+}
+
 PyObject* run(const OpFunction* f, const Signature& s, const Parse& p) {
   if (f->form == OpForm::InPlace) {
-    call_op_inplace(*s.op, p.in(), p.attrs(), SourceLoc());
+    {
+      Unlocked unlocked(p.in());
+      call_op_inplace(*s.op, p.in(), p.attrs(), SourceLoc());
+    }
     return wrap(p.in()[0]);
   }
   if (p.out() != nullptr) {
     const Tensor out = unwrap(p.out());
-    call_op_out(*s.op, p.in(), p.attrs(), std::span<const Tensor>(&out, 1), SourceLoc());
+    {
+      Unlocked unlocked(p.in());
+      call_op_out(*s.op, p.in(), p.attrs(), std::span<const Tensor>(&out, 1), SourceLoc());
+    }
     return Py_NewRef(p.out());
   }
-  OpResults values = call_op(*s.op, p.in(), p.attrs(), SourceLoc());
+  OpResults values = called(*s.op, p.in(), p.attrs());
   if (p.requires_grad()) values[0].requires_grad_();
   return wrap_results(f, *s.schema, values);
 }
@@ -392,14 +403,14 @@ PyObject* call_binary(const OpDef* op, PyObject* a, PyObject* b) {
     const Tensor in[] = {to_operand(a, name, "input"), to_operand(b, name, "other")};
     SmallVec<Attr, 2> attrs;
     for (const AttrDecl& d : sc.attrs) attrs.push_back(d.def);
-    return wrap(call_op(*op, in, attrs, SourceLoc())[0]);
+    return wrap(called(*op, in, attrs)[0]);
   });
 }
 
 PyObject* call_unary(const OpDef* op, PyObject* a) {
   return guarded([&] {
     const Tensor in[] = {unwrap(a)};
-    return wrap(call_op(*op, in, {}, SourceLoc())[0]);
+    return wrap(called(*op, in, {})[0]);
   });
 }
 
@@ -410,7 +421,10 @@ PyObject* call_binary_inplace(const OpDef* op, PyObject* a, PyObject* b) {
     const Tensor in[] = {unwrap(a), to_operand(b, sc.name.c_str(), "other")};
     SmallVec<Attr, 2> attrs;
     for (const AttrDecl& d : sc.attrs) attrs.push_back(d.def);
-    call_op_inplace(*op, in, attrs, SourceLoc());
+    {
+      Unlocked unlocked(in);
+      call_op_inplace(*op, in, attrs, SourceLoc());
+    }
     return Py_NewRef(a);
   });
 }

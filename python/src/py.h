@@ -56,6 +56,35 @@ template <class F> int guarded_int(F&& f) {
   }
 }
 
+/// Lets other Python threads run during a call on much data: for a short one the lock would cost more than it frees.
+class Unlocked {
+ public:
+  explicit Unlocked(std::span<const Tensor> in) {
+    constexpr size_t kMuch = 64 << 10;  // bytes
+    for (const Tensor& t : in) {
+      if (!t.defined() || t.nbytes() < kMuch) continue;
+      release();
+      return;
+    }
+  }
+  /// For backward: when this thread worked on much data since the last one.
+  Unlocked() {
+    if (std::exchange(much_, false)) release();
+  }
+  ~Unlocked() {
+    if (state_ != nullptr) PyEval_RestoreThread(state_);
+  }
+  Unlocked(const Unlocked&) = delete;
+
+ private:
+  void release() {
+    much_ = true;
+    state_ = PyEval_SaveThread();
+  }
+  static inline thread_local bool much_ = false;
+  PyThreadState* state_ = nullptr;
+};
+
 // convert.cpp
 bool is_number(PyObject* o);             ///< bool, int, float, complex or a NumPy scalar
 Scalar to_scalar(PyObject* o);

@@ -1,6 +1,8 @@
 // Optimizers, schedules, data, initial values.
 #include <nanobind/trampoline.h>
 
+#include <set>
+
 #include "py.h"
 #include "thixo/data.h"
 #include "thixo/lr_scheduler.h"
@@ -217,6 +219,28 @@ struct PythonDataset : data::Dataset {
   }
 };
 
+/// Batches on their way. Its end waits for the workers, who may be waiting for the interpreter lock.
+struct Batches {
+  std::unique_ptr<data::DataLoader::Iterator> it;
+  explicit Batches(data::DataLoader::Iterator i) : it(std::make_unique<data::DataLoader::Iterator>(std::move(i))) {
+    live().insert(this);
+  }
+  Batches(const Batches&) = delete;
+  ~Batches() {
+    live().erase(this);
+    end();
+  }
+  void end() {
+    nb::gil_scoped_release unlocked;
+    it.reset();
+  }
+  /// Those that Python holds; they end before the interpreter does, as no thread may come back to it then.
+  static std::set<Batches*>& live() {
+    static std::set<Batches*> all;
+    return all;
+  }
+};
+
 void add_data(nb::module_& m) {
   using nb::arg;
   nb::class_<data::Dataset>(m, "_Dataset", counted<data::Dataset>())
@@ -231,13 +255,12 @@ void add_data(nb::module_& m) {
       });
   m.def("_python_dataset",
         [](nb::object source) { return static_cast<data::Dataset*>(new PythonDataset(std::move(source))); });
-  nb::class_<data::DataLoader::Iterator>(m, "_Iterator").def("next", [](data::DataLoader::Iterator& it) {
-    std::optional<TensorList> batch;
-    {
-      nb::gil_scoped_release unlocked;
-      batch = it.next();
-    }
-    return batch;
+  nb::class_<Batches>(m, "_Iterator").def("next", [](Batches& b) {
+    nb::gil_scoped_release unlocked;
+    return b.it ? b.it->next() : std::nullopt;
+  });
+  m.def("_end_batches", [] {
+    for (Batches* b : Batches::live()) b->end();
   });
   nb::class_<data::DataLoader>(m, "_DataLoader", counted<data::DataLoader>())
       .def("__init__",
@@ -254,7 +277,9 @@ void add_data(nb::module_& m) {
            })
       .def("__len__", &data::DataLoader::size)
       .def_prop_rw("epoch", &data::DataLoader::epoch, &data::DataLoader::set_epoch)
-      .def("_iterate", [](data::DataLoader& l, int64_t from) { return l.iterate(from); }, nb::keep_alive<0, 1>());
+      .def(
+          "_iterate", [](data::DataLoader& l, int64_t from) { return new Batches(l.iterate(from)); },
+          nb::keep_alive<0, 1>(), nb::rv_policy::take_ownership);
   m.def("_digits", [] {
     data::Digits d = data::digits();
     return nb::make_tuple(d.images, d.labels);

@@ -50,10 +50,15 @@ void add_autograd(nb::module_& m) {
   m.def("_is_grad_enabled", &is_grad_enabled);
   m.def("_set_grad_enabled", &set_grad_enabled);
   m.def("_backward", [](const TensorList& t, const TensorList& g, std::optional<bool> retain, bool create,
-                        const TensorList& inputs) { autograd::backward(t, g, {retain, create, inputs}); });
-  m.def("_grad",
-        [](const TensorList& out, const TensorList& in, const TensorList& g, std::optional<bool> retain, bool create,
-           bool unused, bool zeros) { return autograd::grad(out, in, {g, retain, create, unused, zeros}); });
+                        const TensorList& inputs) {
+    Unlocked unlocked;
+    autograd::backward(t, g, {retain, create, inputs});
+  });
+  m.def("_grad", [](const TensorList& out, const TensorList& in, const TensorList& g, std::optional<bool> retain,
+                    bool create, bool unused, bool zeros) {
+    Unlocked unlocked;
+    return autograd::grad(out, in, {g, retain, create, unused, zeros});
+  });
   using List = TensorList;
   m.def("_gradcheck", [](nb::callable f, const List& in, double eps, double atol, double rtol) {
     return autograd::gradcheck(callable<List, const List&>(f), in, {eps, atol, rtol});
@@ -133,7 +138,11 @@ void add_compile(nb::module_& m) {
              new (self) CompiledFunction(callable<TensorList, const TensorList&>(std::move(f)));
            })
       .def(
-          "__call__", [](CompiledFunction& f, const TensorList& args, const std::string& key) { return f(args, key); },
+          "__call__",
+          [](CompiledFunction& f, const TensorList& args, const std::string& key) {
+            nb::gil_scoped_release unlocked;  // the function, while it is recorded, takes the lock itself
+            return f(args, key);
+          },
           nb::arg("args"), nb::arg("key") = "")
       .def(
           "explain",

@@ -1,8 +1,11 @@
 """Data sets and the loader, which prepares batches on threads in an order that does not depend on them."""
 
+import atexit
+
 from .. import _thixo
 
 _core = _thixo._training
+atexit.register(_core._end_batches)
 
 
 class Dataset:
