@@ -1,5 +1,20 @@
 # Stage 1: thixo-gen lowers every kernel of the pack for each ISA; the objects are linked into the library.
 
+# thixo_lowering_version(): machine code is kept by content, in the pack's build and in the user's cache; what lowered it
+# is a part of it: the lowering's sources and LLVM. Sets THIXO_LOWERING_VERSION to the source that says so.
+function(thixo_lowering_version)
+  file(GLOB_RECURSE lowering CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/codegen/llvm/*
+                                               ${PROJECT_SOURCE_DIR}/src/codegen/math/*)
+  list(FILTER lowering EXCLUDE REGEX "_test\\.cpp$|\\.md$")
+  set(version ${PROJECT_BINARY_DIR}/gen/lowering_version.cpp)
+  add_custom_command(OUTPUT ${version}
+    COMMAND ${CMAKE_COMMAND} "-DSOURCES=${lowering}" -DLLVM=${LLVM_PACKAGE_VERSION} -DOUT=${version}
+            -P ${PROJECT_SOURCE_DIR}/cmake/lowering_version.cmake
+    DEPENDS ${lowering} ${PROJECT_SOURCE_DIR}/cmake/lowering_version.cmake
+    COMMENT "version of the lowering" VERBATIM)
+  set(THIXO_LOWERING_VERSION ${version} PARENT_SCOPE)
+endfunction()
+
 # thixo_gen_program(): the host program, always built optimised and with an empty pack (it never computes).
 function(thixo_gen_program)
   thixo_has(thixo_llvm llvm)
@@ -10,19 +25,9 @@ function(thixo_gen_program)
     message(FATAL_ERROR "thixo-gen is always a release program: build the preset 'release' first and give its pack "
                         "with -DTHIXO_PACK_DIR=<release build>/pack (the other presets do)")
   endif()
-  # Objects of kernels are kept by content; what lowered them is a part of it: the lowering's sources and LLVM.
-  file(GLOB_RECURSE lowering CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/codegen/llvm/*
-                                               ${PROJECT_SOURCE_DIR}/src/codegen/math/*)
-  list(FILTER lowering EXCLUDE REGEX "_test\\.cpp$|\\.md$")
-  set(version ${PROJECT_BINARY_DIR}/gen/lowering_version.cpp)
-  add_custom_command(OUTPUT ${version}
-    COMMAND ${CMAKE_COMMAND} "-DSOURCES=${lowering}" -DLLVM=${LLVM_PACKAGE_VERSION} -DOUT=${version}
-            -P ${PROJECT_SOURCE_DIR}/cmake/lowering_version.cmake
-    DEPENDS ${lowering} ${PROJECT_SOURCE_DIR}/cmake/lowering_version.cmake
-    COMMENT "version of the lowering" VERBATIM)
   add_executable(thixo-gen ${PROJECT_SOURCE_DIR}/src/codegen/gen_main.cpp
                            ${PROJECT_SOURCE_DIR}/src/codegen/gen_support.cpp
-                           ${PROJECT_SOURCE_DIR}/src/codegen/empty_pack.cpp ${version})
+                           ${PROJECT_SOURCE_DIR}/src/codegen/empty_pack.cpp)
   target_include_directories(thixo-gen SYSTEM PRIVATE ${LLVM_INCLUDE_DIRS})
   target_link_libraries(thixo-gen PRIVATE thixo_front thixo_llvm thixo_flags thixo_headers thixo_link LLVM)
   target_link_directories(thixo-gen PRIVATE ${LLVM_LIBRARY_DIRS})

@@ -30,7 +30,7 @@ function(thixo_rooms target)
   # These belong to the compiler and to thixo-gen.
   list(FILTER sources EXCLUDE REGEX "/src/codegen/(llvm/|gen_[a-z]+\\.cpp$|empty_pack\\.cpp$)")
   if(target STREQUAL "thixo_front" AND sources)
-    list(APPEND sources ${THIXO_OPGEN_SOURCES})
+    list(APPEND sources ${THIXO_OPGEN_SOURCES} ${THIXO_LOWERING_VERSION})
   endif()
   set(parallel ${PROJECT_SOURCE_DIR}/src/base/parallel.cpp)
   if(parallel IN_LIST sources AND THIXO_PARALLEL STREQUAL "openmp")

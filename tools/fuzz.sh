@@ -40,7 +40,11 @@ build() {
   local source=tests/fuzz/$1_fuzz.cpp rooms sources objects=() s
   rooms=$(sed -n '1s|^// rooms: ||p' "$source")
   [ -n "$rooms" ] || { echo "fuzz: $source must name its rooms in its first line" >&2; return 1; }
-  sources=$(for room in $rooms; do find "src/$room" -name '*.cpp' ! -name '*_test.cpp'; done)
+  sources=$(for room in $rooms; do
+    folder=src/$room
+    [ "$room" != gen ] || folder=$out/gen  # what opgen wrote: the list of all ops
+    find "$folder" -name '*.cpp' ! -name '*_test.cpp'
+  done)
   export out
   export -f compile
   declare -p flags compiler >"$out/settings"

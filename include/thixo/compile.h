@@ -11,6 +11,11 @@
 //   });
 //   Tensor loss = step({x, y})[0];
 //
+// Or the forward alone: what it returns can be differentiated, and its backward runs compiled as well.
+//
+//   auto forward = thixo::compile([&](const TensorList& a) -> TensorList { return {cross_entropy(net(a[0]), a[1])}; });
+//   forward({x, y})[0].backward();
+//
 // The function must not depend on values: item(), printing or data() of a tensor inside it raises NotImplementedError.
 // What it reads besides its arguments (parameters, buffers) is found while recording and bound; plain numbers that it
 // computes with are frozen, except an optimizer's settings, which are read at each call.
@@ -18,8 +23,10 @@
 
 #include <functional>
 #include <map>
-#include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "thixo/tensor.h"
 
@@ -34,13 +41,16 @@ class THIXO_API CompiledFunction : public Object {
   TensorList operator()(const TensorList& args, const std::string& key = "");
   /// The fused program for these arguments, recorded first if need be.
   std::string explain(const TensorList& args, const std::string& key = "");
-  size_t recordings() const { return programs_.size(); }
+  size_t recordings() const;
 
  private:
+  friend class ProgramBuilder;
   struct Program;
-  Program& program(const TensorList& args, const std::string& key, TensorList* first_results, bool* recorded);
+  /// The program to replay; recorded, with the results of that run in `first`, when there is none.
+  Ref<Program> program(const TensorList& args, const std::string& key, std::optional<TensorList>* first);
   Fn f_;
-  std::map<std::string, std::unique_ptr<Program>> programs_;
+  mutable std::mutex mutex_;
+  std::map<std::string, std::vector<Ref<Program>>> programs_;
 };
 
 /// A callable that can be copied; all copies share the recordings.

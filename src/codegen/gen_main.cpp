@@ -16,6 +16,7 @@
 
 #include "codegen/gen_support.h"
 #include "codegen/llvm/compile.h"
+#include "codegen/lowering_version.h"
 #include "codegen/pack.h"
 #include "codegen/pack_builder.h"
 #include "codegen/target.h"

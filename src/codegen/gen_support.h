@@ -12,9 +12,6 @@
 
 namespace thixo::codegen {
 
-/// Names the sources of the lowering (src/codegen/llvm, src/codegen/math) and LLVM: written by CMake.
-extern const std::string_view kLoweringVersion;
-
 /// Runs work(0..n-1), spread over forked processes: LLVM and the tables of expressions are not shared that way.
 /// Throws when one of them failed; it has said why.
 void run_forked(int processes, size_t n, const std::function<void(size_t)>& work);

@@ -17,8 +17,17 @@ bool expensive(Expr e) {
   bool found = false;
   visit(e, [&](Expr n) {
     switch (n->op) {
-      case ExprOp::Exp: case ExprOp::Expm1: case ExprOp::Log: case ExprOp::Log1p: case ExprOp::Sin: case ExprOp::Cos:
-      case ExprOp::Tanh: case ExprOp::Erf: case ExprOp::Sigmoid: case ExprOp::Pow: case ExprOp::MulHi: found = true; break;
+      case ExprOp::Exp:
+      case ExprOp::Expm1:
+      case ExprOp::Log:
+      case ExprOp::Log1p:
+      case ExprOp::Sin:
+      case ExprOp::Cos:
+      case ExprOp::Tanh:
+      case ExprOp::Erf:
+      case ExprOp::Sigmoid:
+      case ExprOp::Pow:
+      case ExprOp::MulHi: found = true; break;
       default: break;
     }
   });
@@ -34,9 +43,13 @@ struct Value {
 
 class Scheduler {
  public:
-  Scheduler(const Graph& g, std::span<const int> nodes, const std::function<bool(ValueId)>& stored, const LayoutOf& layout, const std::string& name)
+  Scheduler(const Graph& g, std::span<const int> nodes, const std::function<bool(ValueId)>& stored,
+            const LayoutOf& layout, const std::string& name)
       : g_(g), nodes_(nodes), stored_(stored), layout_(layout) {
     out_.kernel.name = name;
+    for (const GraphNode& n : g.nodes) {
+      if (n.op->name() == "number") numbers_.emplace(n.out[0], std::get<Scalar>(n.attrs[0]));
+    }
     out_.kernel.par_axis = ids_.fresh();
   }
 
@@ -80,7 +93,9 @@ class Scheduler {
     std::optional<Shape> full;
     int64_t reduced = 0;
     auto larger = [](const Shape& a, const Shape& b) {  // more dims of size other than 1
-      auto count = [](const Shape& s) { return std::count_if(s.begin(), s.end(), [](Dim d) { return d.is_symbolic() || d.raw() != 1; }); };
+      auto count = [](const Shape& s) {
+        return std::count_if(s.begin(), s.end(), [](Dim d) { return d.is_symbolic() || d.raw() != 1; });
+      };
       return count(a) != count(b) ? count(a) > count(b) : a.size() > b.size();
     };
     for (int i : nodes_) {
@@ -92,7 +107,8 @@ class Scheduler {
         auto dims = call.dims("dim", static_cast<int>(s.size()));
         auto k = static_cast<int64_t>(dims.size());
         for (size_t d = 0; d < dims.size(); ++d) {
-          if (dims[d] != static_cast<int>(s.size() - dims.size() + d)) refuse("a reduction over dims that are not the last");
+          if (dims[d] != static_cast<int>(s.size() - dims.size() + d))
+            refuse("a reduction over dims that are not the last");
         }
         if (reduced != 0 && k != reduced) refuse("reductions over different dims");
         reduced = k;
@@ -135,7 +151,7 @@ class Scheduler {
     for (int i : nodes_) {
       if (node(i).op->tier != Tier::Pointwise) continue;
       for (ValueId v : node(i).in) {
-        if (v >= 0 && from_outside(v)) out.push_back(v);
+        if (v >= 0 && from_outside(v) && !numbers_.contains(v)) out.push_back(v);
       }
     }
     return out;
@@ -158,7 +174,9 @@ class Scheduler {
     for (ValueId v : pointwise_inputs()) all.push_back(aligned_strides(v));
     auto k = static_cast<int64_t>(shape_.size());
     for (; k > 1; --k) {
-      bool ok = std::all_of(all.begin(), all.end(), [&](const Strides& s) { return contiguous_or_constant(s, shape_, shape_.size() - static_cast<size_t>(k)); });
+      bool ok = std::all_of(all.begin(), all.end(), [&](const Strides& s) {
+        return contiguous_or_constant(s, shape_, shape_.size() - static_cast<size_t>(k));
+      });
       if (ok) break;
     }
     return k;
@@ -168,7 +186,8 @@ class Scheduler {
       if (node(i).op->tier != Tier::Pointwise && !node(i).in.empty()) return false;
     }
     std::vector<ValueId> in = pointwise_inputs();
-    return std::all_of(in.begin(), in.end(), [&](ValueId v) { return contiguous_or_constant(aligned_strides(v), shape_, 0); });
+    return std::all_of(in.begin(), in.end(),
+                       [&](ValueId v) { return contiguous_or_constant(aligned_strides(v), shape_, 0); });
   }
 
   // ---- indices ----
@@ -194,7 +213,8 @@ class Scheduler {
   /// Flat index of an outside value with these aligned strides.
   Expr flat_index(const Strides& s, bool row_only) const {
     if (flat_) return std::all_of(s.begin(), s.end(), [](Dim d) { return d.raw() == 0; }) ? constant_int(0) : par();
-    return part_index(s, 0, split_, par()) + (row_only ? constant_int(0) : part_index(s, split_, shape_.size(), column()));
+    return part_index(s, 0, split_, par()) +
+           (row_only ? constant_int(0) : part_index(s, split_, shape_.size(), column()));
   }
   Expr part_index(const Strides& s, size_t from, size_t to, Expr whole) const {
     Dim expect = 0;
@@ -229,7 +249,9 @@ class Scheduler {
   bool is_row(const Shape& s) const {
     if (flat_) return false;
     // Without a reduction a shorter shape is broadcast from the right, as everywhere.
-    if (s.size() == split_ && s.size() != shape_.size()) return has_reduction_ && std::equal(s.begin(), s.end(), shape_.begin(), [](Dim a, Dim b) { return a.raw() == b.raw(); });
+    if (s.size() == split_ && s.size() != shape_.size())
+      return has_reduction_ &&
+             std::equal(s.begin(), s.end(), shape_.begin(), [](Dim a, Dim b) { return a.raw() == b.raw(); });
     if (s.size() != shape_.size()) return false;
     for (size_t d = 0; d < s.size(); ++d) {
       if (d < split_ ? s[d].raw() != shape_[d].raw() : !one(s[d])) return false;
@@ -277,6 +299,17 @@ class Scheduler {
     if (is_complex(e.dtype()) && !is_complex(t)) e = unary(ExprOp::Real, e);
     if (t == DType::Bool) return ne(e, is_float(e.dtype()) ? constant(0, e.dtype()) : constant_int(0, e.dtype()));
     return cast(e, t);
+  }
+
+  /// The number that v is, as an operand of compute type t; null when no `number` node makes it.
+  Expr number_as(ValueId v, DType t) const {
+    auto found = numbers_.find(v);
+    if (found == numbers_.end()) return {};
+    const Scalar& x = found->second;
+    if (is_complex(t)) return constant(x.to_complex(), t);
+    if (is_float(t)) return constant(x.to_double(), t);
+    return is_complex(x.kind()) || is_float(x.kind()) ? convert(constant(x.to_double(), DType::F64), t)
+                                                      : constant_int(x.to_int(), t);
   }
 
   /// Operand v of a pointwise node whose result is a row value or a full one.
@@ -339,9 +372,13 @@ class Scheduler {
     Expr body = pointwise_expr(*n.op, t, n.attrs, &params);
     int level = 0;
     std::vector<Expr> operands;
-    for (size_t k = 0; k < n.in.size(); ++k) operands.push_back(n.in[k] < 0 ? Expr() : operand(n.in[k], row, &level));
+    for (ValueId v : n.in) operands.push_back(v < 0 || numbers_.contains(v) ? Expr() : operand(v, row, &level));
     body = substitute(body, [&](Expr e) -> Expr {
-      if (e->op == ExprOp::Input) return convert(operands[static_cast<size_t>(e->i)], e.dtype());
+      if (e->op == ExprOp::Input) {
+        const auto k = static_cast<size_t>(e->i);
+        const Expr number = number_as(n.in[k], e.dtype());
+        return number ? number : convert(operands[k], e.dtype());
+      }
       if (e->op == ExprOp::Param) return own_param(index, params[static_cast<size_t>(e->i)], e.dtype());
       return {};
     });
@@ -395,7 +432,8 @@ class Scheduler {
     define(n.out[0], c.finish ? substitute(c.finish(result), lower) : result, false, level + 1);
   }
 
-  Expr lower_at(const GraphNode& n, const NestCtx& c, Expr e, bool reduction, bool row, const std::function<Expr(Expr)>& lower, int* level) {
+  Expr lower_at(const GraphNode& n, const NestCtx& c, Expr e, bool reduction, bool row,
+                const std::function<Expr(Expr)>& lower, int* level) {
     ValueId v = n.in[static_cast<size_t>(e->i)];
     size_t rank = gv(v).shape.size();
     auto known = values_.find(v);
@@ -487,7 +525,8 @@ class Scheduler {
       if (r.level == pass) block_.push_back(make_update(r.id, replaced(r.value, pass)));
     }
     std::swap(body, block_);
-    if (!body.empty()) block_.push_back(make_loop(column_axis_, size(columns_), LoopKind::Vector, std::move(accs), std::move(body)));
+    if (!body.empty())
+      block_.push_back(make_loop(column_axis_, size(columns_), LoopKind::Vector, std::move(accs), std::move(body)));
   }
 
   /// Expensive values of this pass that later passes read go to row scratch (or are read back from their output).
@@ -547,7 +586,8 @@ class Scheduler {
         if (n.op != 'n') {
           todo.push_back(n.a);
           todo.push_back(n.b);
-        } else if (std::none_of(out_.kernel.sizes.begin(), out_.kernel.sizes.end(), [&](Dim s) { return s.raw() == x.raw(); })) {
+        } else if (std::none_of(out_.kernel.sizes.begin(), out_.kernel.sizes.end(),
+                                [&](Dim s) { return s.raw() == x.raw(); })) {
           out_.kernel.sizes.push_back(x);
         }
       }
@@ -556,7 +596,8 @@ class Scheduler {
     note(columns_);
     for (const KernelBuffer& b : out_.kernel.buffers) note(b.scratch_size);
     auto note_expr = [&](Expr e) {
-      if (e) visit(e, [&](Expr n) {
+      if (e)
+        visit(e, [&](Expr n) {
           if (n->op == ExprOp::Size) note(n->dim);
         });
     };
@@ -587,6 +628,7 @@ class Scheduler {
   int column_axis_ = 0;
   std::map<ValueId, int> buffers_;
   std::map<ValueId, Value> values_;
+  std::map<ValueId, Scalar> numbers_;
   std::vector<ValueId> order_;
   std::vector<Reduction> reductions_;
   std::vector<Kept> scratch_;
@@ -595,7 +637,8 @@ class Scheduler {
 
 }  // namespace
 
-std::optional<Scheduled> schedule(const Graph& g, std::span<const int> nodes, const std::function<bool(ValueId)>& stored, const LayoutOf& layout,
+std::optional<Scheduled> schedule(const Graph& g, std::span<const int> nodes,
+                                  const std::function<bool(ValueId)>& stored, const LayoutOf& layout,
                                   const std::string& name, std::string* why) {
   try {
     return Scheduler(g, nodes, stored, layout, name).run();

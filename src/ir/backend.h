@@ -29,6 +29,8 @@ struct BackendEntry {
   OutLayout layout = OutLayout::Contiguous;
   /// Where the call decides (clone's memory_format): the strides of result k. Null: by `layout`.
   Strides (*strides)(const Call& call, const Spec& result, int k) = nullptr;
+  /// The operands and results of several calls may be given at once, one call after the other.
+  bool many = false;
 };
 
 /// Adds or replaces entries; before the first op runs.

@@ -51,7 +51,9 @@ std::string attr_str(const Attr& a) {
     std::string operator()(const std::string& v) const { return v; }
     std::string operator()(DType v) const { return std::string(dtype_short_name(v)); }
     std::string operator()(const Device& v) const { return v.str(); }
-    std::string operator()(const RngKey& v) const { return "rng(" + std::to_string(v.key) + ", " + std::to_string(v.counter) + ")"; }
+    std::string operator()(const RngKey& v) const {
+      return "rng(" + std::to_string(v.key) + ", " + std::to_string(v.counter) + ")";
+    }
     std::string operator()(const ViewChain& v) const { return chain_str(v); }
   };
   return std::visit(Printer(), a);
@@ -71,16 +73,25 @@ std::string ids_str(const std::vector<ValueId>& ids) {
   return s;
 }
 
-const char* kind_name(InputKind k) { return k == InputKind::Arg ? "arg" : k == InputKind::State ? "state" : "constant"; }
+const char* kind_name(InputKind k) {
+  return k == InputKind::Arg ? "arg" : k == InputKind::State ? "state" : "constant";
+}
 
 [[noreturn]] void broken(const Graph& g, int node, std::string_view after, const std::string& rule) {
   Error e = InternalError("graph " + g.name + ": " + rule);
   if (node >= 0) {
     const GraphNode& n = g.nodes[static_cast<size_t>(node)];
-    e.got("node " + std::to_string(node) + ": " + ids_str(n.out) + " = " + n.op->schema.full_name() + "(" + ids_str(n.in) + ")");
+    e.got("node " + std::to_string(node) + ": " + ids_str(n.out) + " = " + n.op->schema.full_name() + "(" +
+          ids_str(n.in) + ")");
   }
   if (!after.empty()) e.need("a well-formed graph after the pass '" + std::string(after) + "'");
   throw e;
+}
+
+/// As many operands as the schema has, a list as long as it likes.
+bool operands_fit(const Schema& s, size_t n) {
+  const bool list = std::any_of(s.operands.begin(), s.operands.end(), [](const OperandDecl& d) { return d.list; });
+  return list ? n + 1 >= s.operands.size() : n == s.operands.size();
 }
 
 void check_results(const Graph& g, int index, std::string_view after) {
@@ -88,12 +99,15 @@ void check_results(const Graph& g, int index, std::string_view after) {
   SmallVec<Tensor, 4> in;
   for (ValueId v : n.in) in.push_back(v < 0 ? Tensor() : abstract_value(g, v));
   SmallVec<Spec, 2> specs = infer(Call{n.op, in, n.attrs, n.at});
-  if (specs.size() != n.out.size()) broken(g, index, after, "a node has " + std::to_string(n.out.size()) + " results, its op " + std::to_string(specs.size()));
+  if (specs.size() != n.out.size())
+    broken(g, index, after,
+           "a node has " + std::to_string(n.out.size()) + " results, its op " + std::to_string(specs.size()));
   for (size_t k = 0; k < specs.size(); ++k) {
     const GraphValue& v = g.values[static_cast<size_t>(n.out[k])];
     if (v.dtype != specs[k].dtype || !(v.shape == specs[k].shape)) {
       broken(g, index, after,
-             "result " + value_str(g, n.out[k]) + " should be " + std::string(dtype_short_name(specs[k].dtype)) + shape_str(specs[k].shape));
+             "result " + value_str(g, n.out[k]) + " should be " + std::string(dtype_short_name(specs[k].dtype)) +
+                 shape_str(specs[k].shape));
     }
   }
 }
@@ -112,7 +126,8 @@ std::string attrs_str(const OpDef& op, std::span<const Attr> attrs) {
 
 std::string Graph::str() const {
   std::string s = "graph " + name + "(";
-  for (size_t i = 0; i < inputs.size(); ++i) s += (i > 0 ? ", " : "") + value_str(*this, inputs[i].value) + " " + kind_name(inputs[i].kind);
+  for (size_t i = 0; i < inputs.size(); ++i)
+    s += (i > 0 ? ", " : "") + value_str(*this, inputs[i].value) + " " + kind_name(inputs[i].kind);
   s += ") {\n";
   for (const GraphNode& n : nodes) {
     s += "  ";
@@ -124,7 +139,8 @@ std::string Graph::str() const {
     s += "\n";
   }
   s += "  return" + std::string(outputs.empty() ? "" : " ") + ids_str(outputs) + "\n";
-  for (const GraphUpdate& u : updates) s += "  update %" + std::to_string(u.input) + " = %" + std::to_string(u.value) + "\n";
+  for (const GraphUpdate& u : updates)
+    s += "  update %" + std::to_string(u.input) + " = %" + std::to_string(u.value) + "\n";
   return s + "}\n";
 }
 
@@ -148,7 +164,9 @@ std::vector<std::vector<int>> uses_of(const Graph& g) {
 
 void verify(const Graph& g, std::string_view after) {
   std::vector<bool> made(g.values.size(), false);
-  auto known = [&](ValueId v) { return v >= 0 && static_cast<size_t>(v) < g.values.size() && made[static_cast<size_t>(v)]; };
+  auto known = [&](ValueId v) {
+    return v >= 0 && static_cast<size_t>(v) < g.values.size() && made[static_cast<size_t>(v)];
+  };
   auto make = [&](ValueId v, int node) {
     if (v < 0 || static_cast<size_t>(v) >= g.values.size()) broken(g, node, after, "no value %" + std::to_string(v));
     if (made[static_cast<size_t>(v)]) broken(g, node, after, "%" + std::to_string(v) + " is made twice");
@@ -158,7 +176,9 @@ void verify(const Graph& g, std::string_view after) {
   for (size_t i = 0; i < g.nodes.size(); ++i) {
     const GraphNode& n = g.nodes[i];
     int index = static_cast<int>(i);
-    if (n.attrs.size() != n.op->schema.attrs.size()) broken(g, index, after, "a node has the wrong number of attributes");
+    if (n.attrs.size() != n.op->schema.attrs.size())
+      broken(g, index, after, "a node has the wrong number of attributes");
+    if (!operands_fit(n.op->schema, n.in.size())) broken(g, index, after, "a node has the wrong number of operands");
     for (ValueId v : n.in) {
       if (v != -1 && !known(v)) broken(g, index, after, "%" + std::to_string(v) + " is used before it is made");
     }
@@ -170,10 +190,12 @@ void verify(const Graph& g, std::string_view after) {
   }
   for (const GraphUpdate& u : g.updates) {
     auto in = std::find_if(g.inputs.begin(), g.inputs.end(), [&](const GraphInput& i) { return i.value == u.input; });
-    if (in == g.inputs.end() || in->kind == InputKind::Constant) broken(g, -1, after, "%" + std::to_string(u.input) + " is updated but is no argument or state");
+    if (in == g.inputs.end() || in->kind == InputKind::Constant)
+      broken(g, -1, after, "%" + std::to_string(u.input) + " is updated but is no argument or state");
     if (!known(u.value)) broken(g, -1, after, "an update takes %" + std::to_string(u.value) + ", which is never made");
     const GraphValue &a = g.values[static_cast<size_t>(u.input)], &b = g.values[static_cast<size_t>(u.value)];
-    if (a.dtype != b.dtype || !(a.shape == b.shape)) broken(g, -1, after, "an update changes " + value_str(g, u.input) + " into " + value_str(g, u.value));
+    if (a.dtype != b.dtype || !(a.shape == b.shape))
+      broken(g, -1, after, "an update changes " + value_str(g, u.input) + " into " + value_str(g, u.value));
   }
 }
 

@@ -38,7 +38,8 @@ struct GraphNode {
   std::vector<ValueId> in;  // -1: an absent optional operand
   std::vector<ValueId> out;
   SourceLoc at;
-  int group = -1;  // set by the fusion pass: nodes of one group become one kernel
+  int group = -1;      // set by the fusion pass: nodes of one group become one kernel
+  int composite = -1;  // set where a composite was written out: which one
 };
 
 struct GraphInput {

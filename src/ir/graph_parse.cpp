@@ -11,6 +11,7 @@ namespace {
 
 constexpr int64_t kMaxValues = 1 << 20;
 constexpr int kMaxDepth = 16;  // of nested view chains in attributes
+constexpr double kMaxElements = 0x1p42;  // of a value, where sizes of 0 count as 1: sums of bytes stay in 64 bits
 
 class Reader {
  public:
@@ -50,7 +51,8 @@ class Reader {
       column = text_[i] == '\n' ? 1 : column + 1;
       line += text_[i] == '\n' ? 1 : 0;
     }
-    throw ValueError("parse_graph: " + what + " at line " + std::to_string(line) + ", column " + std::to_string(column));
+    throw ValueError("parse_graph: " + what + " at line " + std::to_string(line) + ", column " +
+                     std::to_string(column));
   }
   void space() {
     while (at_ < text_.size() && std::isspace(static_cast<unsigned char>(text_[at_])) != 0) ++at_;
@@ -73,7 +75,9 @@ class Reader {
   std::string name() {
     space();
     size_t from = at_;
-    auto inside = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '.' || c == ':' || c == '|'; };
+    auto inside = [](char c) {
+      return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '.' || c == ':' || c == '|';
+    };
     while (at_ < text_.size() && inside(text_[at_])) ++at_;
     if (from == at_) fail("expected a name");
     return std::string(text_.substr(from, at_ - from));
@@ -134,7 +138,11 @@ class Reader {
     DType t = dtype();
     Shape s = sizes(true);
     if (static_cast<int64_t>(g_.values.size()) >= kMaxValues) fail("too many values");
-    if (!ids_.emplace(id, static_cast<ValueId>(g_.values.size())).second) fail("%" + std::to_string(id) + " is made twice");
+    if (!ids_.emplace(id, static_cast<ValueId>(g_.values.size())).second)
+      fail("%" + std::to_string(id) + " is made twice");
+    double elements = 1;
+    for (Dim d : s) elements *= std::max(1.0, static_cast<double>(d.value()));
+    if (elements > kMaxElements) fail("too large a shape");
     ValueId v = g_.add_value(t, s);
     if (take("weak")) g_.values.back().weak = true;
     if (take("strides")) {

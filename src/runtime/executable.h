@@ -15,8 +15,8 @@ class Executable final : public Object {
  public:
   explicit Executable(Recording recording);
   ~Executable() override;
-  /// Arguments of the recorded shapes and dtypes; the caller has checked them.
-  TensorList run(std::span<const Tensor> args);
+  /// Arguments of the recorded shapes and dtypes; the caller has checked them. `keys`: what RandomKeys::draw gave.
+  TensorList run(std::span<const Tensor> args, std::span<const RngKey> keys);
   /// What was fused, and the peak memory of the arena: for thixo.explain.
   std::string explain() const;
   const Graph& graph() const { return graph_; }
@@ -25,13 +25,16 @@ class Executable final : public Object {
  private:
   struct Step;
   struct Fused;
-  void schedule_groups();
+  bool fuse_and_schedule(std::vector<bool>* keep, bool* careful, int round);
+  bool schedule_groups();
+  bool compile_groups();
   void place_values();
   void build_steps();
   Step make_node_step(const GraphNode& n);
   Step make_fused_step(Fused& f);
-  void run_node(Step& s);
-  void run_fused(Step& s);
+  void add_to_many(const GraphNode& n);
+  void run_node(Step& s, std::span<const RngKey> keys);
+  void run_fused(Step& s, std::span<const RngKey> keys);
   void bind(std::span<const Tensor> args);
   Tensor& slot(ValueId v) { return slots_[static_cast<size_t>(v)]; }
 
@@ -39,6 +42,7 @@ class Executable final : public Object {
   MemoryPlan plan_;
   std::vector<Tensor> bound_;
   std::vector<std::function<void()>> before_replay_;
+  RandomKeys random_;
   Tensor arena_;
   std::vector<Tensor> slots_;   // per value: the tensor that holds it now
   std::vector<bool> dynamic_;   // per value: its slot changes from call to call

@@ -37,13 +37,12 @@ void store_param(double* to, const Scalar& value, DType t) {
   }
 }
 
-Scalar param_value(const OpDef& op, std::span<const Attr> attrs, const std::string& name, uint64_t* bits) {
-  std::string attr = name.substr(0, name.find('.'));
-  const Attr& a = Call{&op, {}, attrs, {}}.attr(attr);
-  if (const auto* k = std::get_if<RngKey>(&a)) {
-    *bits = name.ends_with(".key") ? k->key : k->counter;
-    return static_cast<int64_t>(*bits);
-  }
+const RngKey* random_param(const OpDef& op, std::span<const Attr> attrs, const std::string& name) {
+  return std::get_if<RngKey>(&Call{&op, {}, attrs, {}}.attr(name.substr(0, name.find('.'))));
+}
+
+Scalar param_value(const OpDef& op, std::span<const Attr> attrs, const std::string& name) {
+  const Attr& a = Call{&op, {}, attrs, {}}.attr(name);
   if (const auto* s = std::get_if<Scalar>(&a)) return *s;
   if (const auto* d = std::get_if<double>(&a)) return *d;
   if (const auto* d = std::get_if<Dim>(&a)) return d->value();
@@ -51,8 +50,8 @@ Scalar param_value(const OpDef& op, std::span<const Attr> attrs, const std::stri
   throw InternalError(op.name() + ": attribute '" + name + "' is no number that a kernel can take");
 }
 
-void run_rows(const Kernel& kernel, KernelFn fn, std::span<void* const> pointers, const int64_t* ints, const double* params, int64_t extent,
-              int64_t row) {
+void run_rows(const Kernel& kernel, KernelFn fn, std::span<void* const> pointers, const int64_t* ints,
+              const double* params, int64_t extent, int64_t row) {
   if (extent == 0) return;
   size_t scratch = 0;
   for (const KernelBuffer& b : kernel.buffers) {

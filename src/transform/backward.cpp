@@ -5,6 +5,7 @@
 
 #include "ir/dispatch.h"
 #include "thixo/autograd.h"
+#include "transform/record.h"
 #include "transform/tape.h"
 #include "transform/write.h"
 
@@ -82,6 +83,7 @@ Tensor accumulate(Tensor a, const Tensor& b, bool may_reuse) {
 
 void add_to_grad(TensorRecord* leaf, Tensor g, bool create_graph) {
   auto& m = static_cast<TapeMeta&>(*leaf->grad);
+  if (Recorder* r = Recorder::active()) r->note_grad(leaf, true);
   if (m.grad.defined()) {
     if (create_graph) {
       m.grad = add(m.grad, g);
@@ -134,8 +136,9 @@ Node* BackwardRun::pop() {
   return n;
 }
 
-void BackwardRun::capture(std::span<const Edge> inputs) {
+void BackwardRun::capture(std::span<const Edge> inputs, bool stop_there) {
   capturing_ = true;
+  stops_ = stop_there;
   grad_run_.only = this;
   for (const Edge& e : inputs) captures_.push_back({e, {}});
 }
@@ -149,9 +152,17 @@ BackwardRun::Captured* BackwardRun::captured_leaf(const TensorRecord* leaf) {
   return nullptr;
 }
 
+BackwardRun::Captured* BackwardRun::stop_at(const Edge& e) {
+  if (!stops_) return nullptr;
+  auto c = std::find_if(captures_.begin(), captures_.end(),
+                        [&](const Captured& x) { return x.at.to == e.to && x.at.output == e.output; });
+  return c == captures_.end() ? nullptr : &*c;
+}
+
 Tensor BackwardRun::captured(size_t input) const { return captures_[input].sum; }
 
 bool BackwardRun::wants(const Edge& e) const {
+  if (stops_ && const_cast<BackwardRun*>(this)->stop_at(e) != nullptr) return true;
   if (!e.is_leaf()) return e.node()->wanted;
   return std::any_of(captures_.begin(), captures_.end(), [&](const Captured& c) { return c.at.to == e.to; });
 }
@@ -166,13 +177,13 @@ void BackwardRun::mark_wanted() {
     stack.push_back(n);
   };
   for (auto& [edge, g] : roots_) {
-    if (!edge.is_leaf()) visit(edge.node());
+    if (!edge.is_leaf() && stop_at(edge) == nullptr) visit(edge.node());
   }
   while (!stack.empty()) {
     Node* n = stack.back();
     stack.pop_back();
     for (const Edge& e : n->edges) {
-      if (e && !e.is_leaf()) visit(e.node());
+      if (e && !e.is_leaf() && stop_at(e) == nullptr) visit(e.node());
     }
   }
   for (const Captured& c : captures_) {
@@ -185,6 +196,10 @@ void BackwardRun::mark_wanted() {
 }
 
 void BackwardRun::deliver(const Edge& to, Tensor g) {
+  if (Captured* c = stop_at(to)) {
+    c->sum = accumulate(std::move(c->sum), g, !mode_.grad_enabled);
+    return;
+  }
   if (to.is_leaf()) return deliver_leaf(to.leaf(), std::move(g));
   Node* n = to.node();
   if (capturing_ && !n->wanted) return;
@@ -265,6 +280,25 @@ void BackwardRun::process(Node* n) {
     HookedLeaf& h = hooked_[e.leaf()];
     if (--h.uses == 0) finish_leaf(e.leaf(), h);
   }
+}
+
+bool can_run_backward(const Edge& from, std::span<const Edge> stops) {
+  std::vector<Node*> stack;
+  std::unordered_set<Node*> seen;
+  auto visit = [&](const Edge& e) {
+    if (!e || e.is_leaf()) return;
+    const bool stop =
+        std::any_of(stops.begin(), stops.end(), [&](const Edge& s) { return s.to == e.to && s.output == e.output; });
+    if (!stop && seen.insert(e.node()).second) stack.push_back(e.node());
+  };
+  visit(from);
+  while (!stack.empty()) {
+    Node* n = stack.back();
+    stack.pop_back();
+    if (n->freed()) return false;
+    for (const Edge& e : n->edges) visit(e);
+  }
+  return true;
 }
 
 void BackwardRun::run() {

@@ -21,8 +21,9 @@ class BackwardRun {
   ~BackwardRun();
   BackwardRun(const BackwardRun&) = delete;
 
-  /// Gradients of these are kept for captured() instead of being added to the leaves. Before run().
-  void capture(std::span<const Edge> inputs);
+  /// Gradients of these are kept for captured() instead of being added to the leaves. Before run(). With `stop_there`
+  /// the walk does not go on from them: what made the inputs is not looked at.
+  void capture(std::span<const Edge> inputs, bool stop_there = false);
   /// The walk starts here with gradient g.
   void add_root(const Edge& to, Tensor g);
   void run();
@@ -49,17 +50,20 @@ class BackwardRun {
   void finish_leaf(TensorRecord* leaf, HookedLeaf& h);
   void process(Node* n);
   Captured* captured_leaf(const TensorRecord* leaf);
+  Captured* stop_at(const Edge& e);
 
   BackwardMode mode_;
   GradRun grad_run_;
-  std::vector<Node*> waiting_;   // a heap by sequence
-  std::vector<Node*> claimed_;   // of a run with capture: all nodes that it may touch
+  std::vector<Node*> waiting_;  // a heap by sequence
+  std::vector<Node*> claimed_;  // of a run with capture: all nodes that it may touch
   std::vector<std::pair<Edge, Tensor>> roots_;
   std::vector<Captured> captures_;
   std::unordered_map<TensorRecord*, HookedLeaf> hooked_;
-  bool capturing_ = false, counted_ = false;
+  bool capturing_ = false, counted_ = false, stops_ = false;
 };
 
+/// Whether no node from `from` down to `stops` has dropped the values that its gradient needs.
+bool can_run_backward(const Edge& from, std::span<const Edge> stops);
 /// a + b, in place when nobody else knows a.
 Tensor accumulate(Tensor a, const Tensor& b, bool may_reuse);
 /// Adds g to the grad of a leaf, with its hooks.

@@ -49,6 +49,7 @@ class FunctionNode final : public Node {
     context_->freed = !context_->saved.empty();
     context_->saved.clear();
   }
+  bool freed() const override { return context_->freed; }
   Values apply(std::span<const Tensor> g, const GradRun& how) override;
 
   std::vector<Like> inputs, outputs;

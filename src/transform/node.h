@@ -66,6 +66,8 @@ class Node : public Object, public Pooled<Node> {
   virtual Values apply(std::span<const Tensor> g, const GradRun& run) = 0;
   /// Drops what was saved for apply().
   virtual void release_saved() = 0;
+  /// Whether apply() lacks what release_saved() dropped.
+  virtual bool freed() const = 0;
 
   /// Takes a sequence number; after the edges are set.
   void enqueue_after_edges();

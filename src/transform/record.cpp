@@ -19,12 +19,13 @@ class Unrecorded {
 
 /// The same elements in the same order: t itself, or another handle to them (detach()).
 bool same_elements(const Tensor& a, const Tensor& b) {
-  return a.is_same(b) || (a.record()->storage == b.record()->storage && a.shape() == b.shape() &&
-                          a.strides() == b.strides() && a.storage_offset() == b.storage_offset());
+  return a.is_same(b) || (a.record()->storage == b.record()->storage && a.shape() == b.shape() && a.strides() == b.strides() &&
+                          a.storage_offset() == b.storage_offset());
 }
 
 void refuse_value_read(const Tensor& t, const char* what) {
-  throw NotImplementedError("compile: the function looks at the value of a tensor (" + std::string(what) + ") while it is recorded")
+  throw NotImplementedError("compile: the function looks at the value of a tensor (" + std::string(what) +
+                            ") while it is recorded")
       .got(std::string(dtype_short_name(t.dtype())) + shape_str(t.shape()))
       .need("a function whose course does not depend on values")
       .fix("move item(), print() and numpy() out of the compiled function, or return the tensor");
@@ -32,30 +33,71 @@ void refuse_value_read(const Tensor& t, const char* what) {
 
 }  // namespace
 
+void RandomKeys::collect(const Graph& g) {
+  for (const GraphNode& n : g.nodes) {
+    for (const Attr& a : n.attrs) {
+      const auto* k = std::get_if<RngKey>(&a);
+      if (k != nullptr && std::find(recorded.begin(), recorded.end(), *k) == recorded.end()) recorded.push_back(*k);
+    }
+  }
+}
+
+std::vector<RngKey> RandomKeys::draw() const {
+  std::vector<RngKey> now;
+  if (recorded.empty() && count == 0) return now;
+  Generator& g = default_generator();
+  const uint64_t seed = g.seed(), base = g.take(count);
+  for (const RngKey& k : recorded) {
+    const bool drawn = k.key == start.seed && k.counter - start.counter < count;
+    // A key of another generator, or of a seed set inside: fresh numbers all the same.
+    now.push_back({seed, drawn ? base + (k.counter - start.counter) : g.take(uint64_t{1} << 32)});
+  }
+  return now;
+}
+
+size_t RandomKeys::index_of(const RngKey& key) const {
+  return static_cast<size_t>(std::find(recorded.begin(), recorded.end(), key) - recorded.begin());
+}
+
 Recorder* Recorder::active() { return g_active; }
 
 Recorder::Recorder(std::span<const Tensor> args) {
   if (g_active != nullptr) throw NotImplementedError("compile: a recording inside a recording is not supported");
   for (const Tensor& t : args) input(t, InputKind::Arg);
+  random_.start = default_generator().state();
   g_active = this;
   dispatch_state().bottom.push_back(this);
   set_value_hook(refuse_value_read);
 }
 
-Recorder::~Recorder() {
+Recorder::~Recorder() { end(); }
+
+void Recorder::end() {
   if (!active_) return;
   std::erase(dispatch_state().bottom, this);
   g_active = nullptr;
   set_value_hook(nullptr);
+  active_ = false;
 }
 
 ValueId Recorder::input(const Tensor& t, InputKind kind) {
   ValueId v = graph_.add_value(t.dtype(), t.shape());
   if (!t.is_contiguous()) graph_.values.back().strides = t.strides();
   graph_.inputs.push_back({v, kind});
+  input_of_.emplace(t.record(), static_cast<int>(bound_.size()));
   bound_.push_back(t);
   remember(t, v);
   return v;
+}
+
+int Recorder::input_of(const Tensor& t) const {
+  auto found = input_of_.find(t.record());
+  return found == input_of_.end() ? -1 : found->second;
+}
+
+void Recorder::note_grad(TensorRecord* leaf, bool read) {
+  if (!grad_of_.emplace(leaf, grads_.size()).second) return;
+  grads_.push_back({Tensor(Ref<TensorRecord>(leaf)), read, leaf->grad ? leaf->grad->grad : Tensor(), {}});
 }
 
 void Recorder::remember(const Tensor& t, ValueId v) {
@@ -105,14 +147,13 @@ ValueId Recorder::value_of(const Tensor& t) {
   }
   auto seen = current_.find(r->storage.get());
   if (seen == current_.end()) return input(t, InputKind::State);
-  if (same_elements(seen->second.keep, t)) return seen->second.value;
+  if (same_elements(seen->second.keep, t)) {
+    if (r->grad && !seen->second.keep.is_same(t)) other_handles_.push_back(t);
+    return seen->second.value;
+  }
   static const OpDef* as_strided = find_op("as_strided");  // another tensor over the same storage, without a chain
   const Attr attrs[] = {t.shape(), t.strides(), Dim(t.storage_offset())};
   return node(as_strided, attrs, {seen->second.value}, {});
-}
-
-bool Recorder::is_bound(const Tensor& t) const {
-  return std::any_of(bound_.begin(), bound_.end(), [&](const Tensor& b) { return b.is_same(t); });
 }
 
 bool Recorder::made_here(const Tensor& t) const {
@@ -120,7 +161,8 @@ bool Recorder::made_here(const Tensor& t) const {
   const Storage* s = r->storage.get();
   auto seen = current_.find(s);
   if (seen == current_.end()) return false;
-  return std::none_of(graph_.inputs.begin(), graph_.inputs.end(), [&](const GraphInput& i) { return i.value == seen->second.value; });
+  return std::none_of(graph_.inputs.begin(), graph_.inputs.end(),
+                      [&](const GraphInput& i) { return i.value == seen->second.value; });
 }
 
 Values Recorder::apply(const Call& call) {
@@ -139,10 +181,22 @@ Values Recorder::apply(const Call& call) {
   return out;
 }
 
+/// At the next call the argument may be a view of something else, which the program does not know.
+void Recorder::refuse_write_to_argument_view(const Tensor& self) const {
+  for (size_t i = 0; i < bound_.size(); ++i) {
+    if (graph_.inputs[i].kind != InputKind::Arg || !bound_[i].is_view()) continue;
+    if (bound_[i].record()->storage != self.record()->storage) continue;
+    throw NotImplementedError("compile: the function writes in place to an argument that is a view of another tensor")
+        .got("argument " + std::to_string(i) + ": " + describe(bound_[i]))
+        .fix("pass the whole tensor and take the view inside, or return the new value");
+  }
+}
+
 void Recorder::write(const Tensor& self, const Tensor& value) {
   ValueId v = value_of(value);
   const TensorRecord* r = self.record();
   if (r->view) {
+    refuse_write_to_argument_view(self);
     static const OpDef* write_op = find_op("write");
     const Tensor& base = r->view->base;
     const Attr attrs[] = {r->view->chain};
@@ -159,28 +213,32 @@ void Recorder::write(const Tensor& self, const Tensor& value) {
   remember(r->view ? r->view->base : self, v);
 }
 
-Recording Recorder::finish(std::span<const Tensor> outputs) {
-  Recording done;
-  for (const Tensor& t : outputs) {
-    graph_.outputs.push_back(value_of(t));
-    done.results.push_back(t);
-  }
+std::vector<int> Recorder::written() const {
+  std::vector<int> out;
   for (size_t i = 0; i < bound_.size(); ++i) {
     auto seen = current_.find(bound_[i].record()->storage.get());
-    ValueId in = graph_.inputs[i].value;
     bool whole = seen != current_.end() && same_elements(seen->second.keep, bound_[i]);
-    if (whole && seen->second.value != in) graph_.updates.push_back({in, seen->second.value});
+    if (whole && seen->second.value != graph_.inputs[i].value) out.push_back(static_cast<int>(i));
+  }
+  return out;
+}
+
+Recording Recorder::finish(std::span<const Tensor> outputs) {
+  for (const Tensor& t : outputs) graph_.outputs.push_back(value_of(t));
+  for (int i : written()) {
+    const Tensor& t = bound_[static_cast<size_t>(i)];
+    graph_.updates.push_back(
+        {graph_.inputs[static_cast<size_t>(i)].value, current_.at(t.record()->storage.get()).value});
+  }
+  std::sort(graph_.updates.begin(), graph_.updates.end(),
+            [](const GraphUpdate& a, const GraphUpdate& b) { return a.input < b.input; });
+  for (size_t i = 0; i < bound_.size(); ++i) {
     if (graph_.inputs[i].kind == InputKind::Arg) bound_[i] = Tensor();
   }
-  std::sort(graph_.updates.begin(), graph_.updates.end(), [](const GraphUpdate& a, const GraphUpdate& b) { return a.input < b.input; });
-  std::erase(dispatch_state().bottom, this);
-  g_active = nullptr;
-  set_value_hook(nullptr);
-  active_ = false;
-  done.graph = std::move(graph_);
-  done.bound = std::move(bound_);
-  done.before_replay = std::move(refreshers_);
-  return done;
+  random_.count = default_generator().state().counter - random_.start.counter;
+  random_.collect(graph_);
+  end();
+  return {std::move(graph_), std::move(bound_), std::move(refreshers_), std::move(random_)};
 }
 
 }  // namespace thixo

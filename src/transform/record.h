@@ -6,15 +6,37 @@
 
 #include "ir/dispatch.h"
 #include "ir/graph.h"
+#include "thixo/generator.h"
 
 namespace thixo {
+
+/// The random keys that stand in a graph. A replay draws as many numbers as the recording did and gives each node
+/// those at its old distance, so the generator's stream goes on as it would in eager; nodes that were recorded with
+/// one key (dropout and its gradient) have one key again.
+struct RandomKeys {
+  Generator::State start;        ///< of the default generator when the recording began
+  uint64_t count = 0;            ///< how far the recording moved it
+  std::vector<RngKey> recorded;  ///< each once
+
+  void collect(const Graph& g);
+  /// New keys, in the order of `recorded`.
+  std::vector<RngKey> draw() const;
+  size_t index_of(const RngKey& key) const;
+};
+
+/// What the function did to the `grad` of a tensor from outside.
+struct GradUse {
+  Tensor leaf;
+  bool read = false;  ///< before it was set: the program depends on whether there was one
+  Tensor before, after;
+};
 
 /// A finished recording: the graph and what its State and Constant inputs are bound to.
 struct Recording {
   Graph graph;
-  std::vector<Tensor> bound;                       ///< per graph input; undefined for arguments
-  std::vector<Tensor> results;                     ///< per graph output, the values of this first run
+  std::vector<Tensor> bound;                         ///< per graph input; undefined for arguments
   std::vector<std::function<void()>> before_replay;  ///< bring bound host state (a learning rate) up to date
+  RandomKeys random;
 };
 
 class Recorder final : public Interpreter {
@@ -26,6 +48,8 @@ class Recorder final : public Interpreter {
 
   Values apply(const Call& call) override;
   void write(const Tensor& self, const Tensor& value) override;
+  /// One more argument.
+  void add_argument(const Tensor& t) { input(t, InputKind::Arg); }
   /// The graph so far with `outputs` as results. Recording ends.
   Recording finish(std::span<const Tensor> outputs);
 
@@ -35,7 +59,16 @@ class Recorder final : public Interpreter {
   bool made_here(const Tensor& t) const;
   /// The tensors of the graph's inputs so far.
   const std::vector<Tensor>& bound() const { return bound_; }
-  bool is_bound(const Tensor& t) const;
+  /// Tensors with a gradient or a history of their own over the memory of inputs and of values made here.
+  const std::vector<Tensor>& other_handles() const { return other_handles_; }
+  /// Which input t is, or -1.
+  int input_of(const Tensor& t) const;
+  /// The inputs that have another value now than they had at the start.
+  std::vector<int> written() const;
+  /// Leaves of which `grad` was read or set, in the order in which that happened.
+  const std::vector<GradUse>& grad_uses() const { return grads_; }
+  /// The grad of `leaf` is about to be read or set.
+  void note_grad(TensorRecord* leaf, bool read);
   /// The recorder of this thread, or null.
   static Recorder* active();
   void before_replay(std::function<void()> f) { refreshers_.push_back(std::move(f)); }
@@ -50,12 +83,18 @@ class Recorder final : public Interpreter {
   ValueId replay_views(const Tensor& t);
   ValueId node(const OpDef* op, std::span<const Attr> attrs, std::vector<ValueId> in, const SourceLoc& at);
   void remember(const Tensor& t, ValueId v);
+  void refuse_write_to_argument_view(const Tensor& self) const;
+  void end();
 
   Graph graph_;
-  std::vector<Tensor> bound_;
+  std::vector<Tensor> bound_, other_handles_;
+  std::unordered_map<const TensorRecord*, int> input_of_;
   std::unordered_map<const TensorRecord*, Seen> views_;   // views, at a version of their storage
   std::unordered_map<const Storage*, Seen> current_;      // whole storages
+  std::vector<GradUse> grads_;
+  std::unordered_map<const TensorRecord*, size_t> grad_of_;
   std::vector<std::function<void()>> refreshers_;
+  RandomKeys random_;
   bool active_ = true;
 };
 

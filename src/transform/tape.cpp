@@ -241,7 +241,7 @@ Values OpNode::pointwise_grads(TapeGrad& ctx) const {
 }
 
 Values OpNode::apply(std::span<const Tensor> g, const GradRun& how) {
-  if (freed_ && keeps_values_) {
+  if (freed()) {
     throw ValueError("backward: the saved values of " + op->name() + " were freed by an earlier backward")
         .fix("pass retain_graph=true to the first backward when the graph is used again")
         .at(at);

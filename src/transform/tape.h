@@ -28,6 +28,7 @@ class OpNode final : public Node {
   size_t results() const override { return results_.size(); }
   Values apply(std::span<const Tensor> g, const GradRun& how) override;
   void release_saved() override;
+  bool freed() const override { return freed_ && keeps_values_; }
   /// Before `storage` is overwritten: values saved from it become copies, so that backward still finds them.
   void copy_saved_from(const Storage* storage);
 

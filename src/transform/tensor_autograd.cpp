@@ -6,12 +6,18 @@
 #include "thixo/autograd.h"
 #include "transform/interpreter.h"
 #include "transform/node.h"
+#include "transform/record.h"
 #include "transform/write.h"
 
 namespace thixo {
 namespace {
 
 std::atomic<int64_t> g_hook_id{0};
+
+/// A recorder wants to know which gradients the program finds and which it sets.
+void note_grad(const Tensor& t, bool read) {
+  if (Recorder* r = Recorder::active()) r->note_grad(t.record(), read);
+}
 
 bool takes_part(const TensorRecord& r) { return r.grad && (r.grad->requires_grad || r.grad->node); }
 
@@ -46,7 +52,10 @@ bool Tensor::is_leaf() const {
   return !record()->grad || !record()->grad->node;
 }
 
-Tensor Tensor::grad() const { return record()->grad ? record()->grad->grad : Tensor(); }
+Tensor Tensor::grad() const {
+  note_grad(*this, true);
+  return record()->grad ? record()->grad->grad : Tensor();
+}
 
 void Tensor::set_grad(const Tensor& g) {
   if (!g.defined()) return zero_grad();
@@ -54,10 +63,12 @@ void Tensor::set_grad(const Tensor& g) {
     throw ShapeError("set_grad: a gradient must look like its tensor")
         .got("grad: " + describe(g) + "   tensor: " + describe(*this));
   }
+  note_grad(*this, false);
   tape_meta(*this).grad = g;
 }
 
 void Tensor::zero_grad() {
+  note_grad(*this, false);
   if (record()->grad) record()->grad->grad = Tensor();
 }
 

@@ -44,7 +44,7 @@ void add_cpu_entries() {
       {"cumsum_reverse", cumsum_reverse_kernel, OutLayout::LikeInput},
       {"attention", attention_kernel},
       {"attention_backward", attention_backward_kernel},
-      {"update", run_updates, OutLayout::LikeInput},
+      {"update", run_updates, OutLayout::LikeInput, nullptr, /*many=*/true},
   };
   add_backend_entries(kEntries);
 }

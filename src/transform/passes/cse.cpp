@@ -1,4 +1,6 @@
-// Common subexpressions: of equal nodes the first is kept.
+// Common subexpressions: of equal nodes the first is kept. Random nodes are equal when they were recorded with the same
+// key: then they are one draw (a value that a checkpoint computes again).
+#include <algorithm>
 #include <unordered_map>
 
 #include "transform/passes/passes.h"
@@ -6,13 +8,6 @@
 
 namespace thixo {
 namespace {
-
-bool repeatable(const GraphNode& n) {
-  for (const AttrDecl& a : n.op->schema.attrs) {
-    if (a.kind == AttrKind::Rng) return false;
-  }
-  return true;
-}
 
 std::string key_of(const GraphNode& n) {
   std::string key = std::to_string(n.op->id) + "(";
@@ -25,11 +20,19 @@ std::string key_of(const GraphNode& n) {
 void common_subexpressions(Graph& g) {
   std::vector<ValueId> to = identity_renaming(g);
   std::unordered_map<std::string, const GraphNode*> seen;
+  std::vector<bool> outside = known_outside(g);
+  auto is_outside = [&](const GraphNode& n) {
+    return std::any_of(n.out.begin(), n.out.end(), [&](ValueId v) { return outside[static_cast<size_t>(v)]; });
+  };
   for (GraphNode& n : g.nodes) {
     for (ValueId& v : n.in) v = v < 0 ? v : to[static_cast<size_t>(v)];
-    if (!repeatable(n)) continue;
     auto [first, is_new] = seen.emplace(key_of(n), &n);
     if (is_new) continue;
+    if (is_outside(n)) {
+      // Two tensors that are handed out stay two, except where they show the same memory anyway.
+      if (n.op->tier != Tier::View && is_outside(*first->second)) continue;
+      for (ValueId v : first->second->out) outside[static_cast<size_t>(v)] = true;
+    }
     for (size_t k = 0; k < n.out.size(); ++k) to[static_cast<size_t>(n.out[k])] = first->second->out[k];
   }
   rename_values(g, to);

@@ -8,6 +8,8 @@ constexpr Pass kPasses[] = {
     {"simplify", simplify},
     {"common_subexpressions", common_subexpressions},
     {"dead_code", dead_code},
+    {"decompose", decompose},
+    {"gather_updates", gather_updates},
     {"fuse", fuse},
 };
 
@@ -23,13 +25,18 @@ bool verify_each() {
 
 std::span<const Pass> all_passes() { return kPasses; }
 
-void run_passes(Graph& g) {
-  verify(g, "record");
-  for (const Pass& p : kPasses) {
+void run_passes(Graph& g, std::span<const Pass> passes) {
+  const bool each = verify_each();
+  for (const Pass& p : passes) {
     p.run(g);
-    if (verify_each()) verify(g, p.name);
+    if (each) verify(g, p.name);
   }
-  if (!verify_each()) verify(g, "the last pass");
+  if (!each) verify(g, passes.back().name);
+}
+
+void tidy(Graph& g) {
+  verify(g, "record");
+  run_passes(g, all_passes().first(3));
 }
 
 }  // namespace thixo

@@ -47,7 +47,9 @@ struct Planner {
     std::vector<bool> outside(g.values.size(), false);  // read by another unit, or handed out
     for (size_t i = 0; i < g.nodes.size(); ++i) {
       for (ValueId v : g.nodes[i].in) {
-        if (v >= 0 && maker[static_cast<size_t>(v)] >= 0 && unit[static_cast<size_t>(maker[static_cast<size_t>(v)])] != unit[i]) outside[static_cast<size_t>(v)] = true;
+        if (v >= 0 && maker[static_cast<size_t>(v)] >= 0 &&
+            unit[static_cast<size_t>(maker[static_cast<size_t>(v)])] != unit[i])
+          outside[static_cast<size_t>(v)] = true;
       }
     }
     for (ValueId v : g.outputs) outside[static_cast<size_t>(v)] = true;
@@ -56,7 +58,9 @@ struct Planner {
     for (size_t i = 0; i < g.nodes.size(); ++i) {
       const GraphNode& n = g.nodes[i];
       for (ValueId v : n.out) {
-        if (n.op->tier == Tier::View && n.group < 0) {
+        if (n.op->name() == "number") {
+          place(v) = {Place::None, v, 0, 0};
+        } else if (n.op->tier == Tier::View && n.group < 0) {
           place(v) = {Place::View, n.in[0], 0, 0};
         } else if (n.group < 0 || outside[static_cast<size_t>(v)]) {
           place(v) = {Place::Arena, v, 0, bytes(v)};
@@ -85,24 +89,48 @@ struct Planner {
     if (node.op->name() == "write") return node.in[0] == s || root(node.in[0]) != s;
     for (size_t i = 0; i < g.nodes.size(); ++i) {
       if (unit[i] != unit[static_cast<size_t>(n)]) continue;
-      bool alone = g.nodes[i].group < 0;
+      const GraphNode& member = g.nodes[i];
       bool reads = false, aside = false;  // at the same element; through a view
-      for (ValueId v : g.nodes[i].in) {
+      for (ValueId v : member.in) {
         if (v < 0 || root(v) != s) continue;
         reads = true;
         aside |= v != s;
       }
+      if (aside) return false;
+      if (member.op->tier == Tier::Pointwise || member.in.empty()) continue;
       // A kernel of several passes may read the old value after the new one is written.
-      if (aside || (g.nodes[i].op->tier != Tier::Pointwise && (reads || !alone))) return false;
+      if (member.group >= 0 || (reads && !reads_own_element(member, s))) return false;
     }
     return true;
+  }
+  /// Whether each element of the results depends on the same element of operand s alone.
+  bool reads_own_element(const GraphNode& n, ValueId s) const {
+    if (!n.op->nest) return false;
+    SmallVec<Tensor, 4> in;
+    for (ValueId v : n.in) in.push_back(v < 0 ? Tensor() : abstract_value(g, v));
+    const Call call{n.op, in, n.attrs, n.at};
+    const SmallVec<Spec, 2> specs = infer(call);
+    NestCtx c(call, specs);
+    n.op->nest(c);
+    bool own = c.reduce.empty();
+    for (Expr value : c.values) {
+      visit(value, [&](Expr e) {
+        if (e->op != ExprOp::At || n.in[static_cast<size_t>(e->i)] != s) return;
+        own = own && !e->guarded && in[static_cast<size_t>(e->i)].shape() == specs[0].shape;
+        for (size_t d = 0; own && d < specs[0].shape.size(); ++d) {
+          own = e->args[d]->op == ExprOp::Axis && e->args[d]->i == static_cast<int>(d);
+        }
+      });
+    }
+    return own;
   }
 
   void updates() {
     for (const GraphUpdate& u : g.updates) {
       ValueId v = u.value;
       int n = maker[static_cast<size_t>(v)];
-      bool free = n >= 0 && place(v).kind == Place::Arena && last[static_cast<size_t>(u.input)] <= unit[static_cast<size_t>(n)] &&
+      bool free = n >= 0 && place(v).kind == Place::Arena &&
+                  last[static_cast<size_t>(u.input)] <= unit[static_cast<size_t>(n)] &&
                   g.values[static_cast<size_t>(u.input)].strides.empty() && in_place_safe(n, u.input);
       if (free) {
         place(v) = {Place::Input, u.input, 0, 0};
@@ -118,7 +146,8 @@ struct Planner {
       const GraphNode& n = g.nodes[i];
       if (n.op->name() != "write" || n.group >= 0) continue;
       ValueId base = n.in[0], v = n.out[0];
-      bool dies = last[static_cast<size_t>(root(base))] == unit[i] && place(base).kind == Place::Arena && place(v).kind == Place::Arena;
+      bool dies = last[static_cast<size_t>(root(base))] == unit[i] && place(base).kind == Place::Arena &&
+                  place(v).kind == Place::Arena;
       if (!dies || (n.in[1] >= 0 && root(n.in[1]) == base)) continue;
       last[static_cast<size_t>(base)] = last[static_cast<size_t>(v)];
       place(v) = {Place::View, base, 0, 0};
@@ -137,7 +166,8 @@ struct Planner {
     };
     std::vector<Span> placed;  // by address
     for (ValueId v : order) {
-      int from = unit[static_cast<size_t>(maker[static_cast<size_t>(v)])], to = std::max(from, last[static_cast<size_t>(v)]);
+      int from = unit[static_cast<size_t>(maker[static_cast<size_t>(v)])],
+          to = std::max(from, last[static_cast<size_t>(v)]);
       int64_t size = (place(v).bytes + kAlign - 1) / kAlign * kAlign, at = 0;
       for (const Span& s : placed) {
         if (s.to < from || to < s.from) continue;
@@ -147,7 +177,9 @@ struct Planner {
       place(v).offset = at;
       plan.arena_bytes = std::max(plan.arena_bytes, at + size);
       Span mine{at, at + size, from, to};
-      placed.insert(std::upper_bound(placed.begin(), placed.end(), mine, [](const Span& a, const Span& b) { return a.begin < b.begin; }), mine);
+      placed.insert(std::upper_bound(placed.begin(), placed.end(), mine,
+                                     [](const Span& a, const Span& b) { return a.begin < b.begin; }),
+                    mine);
     }
   }
 };

@@ -9,6 +9,7 @@ struct Simplifier {
   Graph& g;
   std::vector<ValueId> to = identity_renaming(g);
   std::vector<const GraphNode*> maker = std::vector<const GraphNode*>(g.values.size(), nullptr);
+  std::vector<bool> outside = known_outside(g);
 
   const GraphValue& value(ValueId v) const { return g.values[static_cast<size_t>(v)]; }
   bool same_type(ValueId a, ValueId b) const {
@@ -23,15 +24,31 @@ struct Simplifier {
 
   /// The operand that stands for the node's result, or -1. Rules keep every bit: x + 0 is none of them (-0 + 0).
   ValueId stands_for(const GraphNode& n) const {
+    if (n.op->tier == Tier::View) {
+      const std::string& op = n.op->name();
+      const bool reshaped = op == "expand" || op == "view" || op == "reshape";
+      return reshaped && same_type(n.in[0], n.out[0]) ? n.in[0] : inverse_permute(n);
+    }
+    const ValueId x = equal_operand(n);
+    return x >= 0 && needs_no_memory(n.out[0], x) ? x : -1;
+  }
+  /// The operand that has the values of the node's result, or -1.
+  ValueId equal_operand(const GraphNode& n) const {
     const std::string& op = n.op->name();
     ValueId out = n.out[0];
     if ((op == "mul" || op == "div") && number(n.in[1]) == 1.0 && same_type(n.in[0], out)) return n.in[0];
     if (op == "mul" && number(n.in[0]) == 1.0 && same_type(n.in[1], out)) return n.in[1];
     if (op == "sub" && number(n.in[1]) == 0.0 && same_type(n.in[0], out)) return n.in[0];
     if (op == "to_dtype" && same_type(n.in[0], out)) return n.in[0];
-    bool reshaped = op == "expand" || op == "view" || op == "reshape";
-    if (reshaped && same_type(n.in[0], out)) return n.in[0];
-    return inverse_permute(n);
+    if (op == "clone" && same_type(n.in[0], out) && std::get<std::string>(n.attrs[0]) != "channels_last") return n.in[0];
+    return -1;
+  }
+  /// Memory of its own is for those who write in place, or hold two tensors. In a graph nobody writes, so a value needs
+  /// it only when it is handed out, and what stands for it is known outside as well.
+  bool needs_no_memory(ValueId v, ValueId x) const {
+    if (!outside[static_cast<size_t>(v)]) return true;
+    const GraphNode* n = maker[static_cast<size_t>(x)];
+    return n != nullptr && n->op->tier != Tier::View && !outside[static_cast<size_t>(x)];
   }
 
   ValueId inverse_permute(const GraphNode& n) const {
@@ -60,7 +77,9 @@ void simplify(Graph& g) {
     for (ValueId& v : n.in) v = v < 0 ? v : s.to[static_cast<size_t>(v)];
     for (ValueId v : n.out) s.maker[static_cast<size_t>(v)] = &n;
     ValueId stand_in = s.stands_for(n);
-    if (stand_in >= 0) s.to[static_cast<size_t>(n.out[0])] = stand_in;
+    if (stand_in < 0) continue;
+    s.to[static_cast<size_t>(n.out[0])] = stand_in;
+    if (s.outside[static_cast<size_t>(n.out[0])]) s.outside[static_cast<size_t>(stand_in)] = true;
   }
   rename_values(g, s.to);
 }

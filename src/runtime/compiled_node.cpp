@@ -1,0 +1,64 @@
+#include "runtime/compiled_node.h"
+
+#include "thixo/error.h"
+#include "transform/write.h"
+
+namespace thixo {
+
+CompiledNode::CompiledNode(Ref<CompiledBackward> backward, std::span<const Tensor> inputs,
+                           std::span<const Tensor> outputs, std::vector<RngKey> keys, SmallVec<Edge, 2> e)
+    : backward_(std::move(backward)), keys_(std::move(keys)) {
+  edges = std::move(e);
+  for (const SplitGraph::Source& s : backward_->sources) {
+    const auto i = static_cast<size_t>(s.index);
+    // Without its history a result does not own the node that keeps it.
+    save(s.kind == SplitGraph::Source::Input ? inputs[i] : alias(outputs[i]));
+  }
+  for (const Tensor& t : backward_->bound) save(t);
+  enqueue_after_edges();
+}
+
+void CompiledNode::save(const Tensor& t) {
+  saved_.push_back(t);
+  versions_.push_back(version_of(t));
+}
+
+Values CompiledNode::apply(std::span<const Tensor> g, const GradRun& how) {
+  if (how.create_graph) {
+    throw NotImplementedError("backward: the gradient of a compiled function cannot be differentiated again")
+        .fix(
+            "compile a function that computes the gradient (autograd::grad with create_graph) itself, or call the "
+            "function uncompiled")
+        .at(at);
+  }
+  if (freed_) {
+    throw ValueError("backward: the saved values of a compiled function were freed by an earlier backward")
+        .fix("pass retain_graph=true to the first backward when the graph is used again")
+        .at(at);
+  }
+  for (size_t i = 0; i < saved_.size(); ++i) {
+    if (version_of(saved_[i]) == versions_[i]) continue;
+    throw ValueError("backward: a value that the compiled function needs was overwritten in place")
+        .got(describe(saved_[i]) + " saved at version " + std::to_string(versions_[i]) + ", now at version " +
+             std::to_string(version_of(saved_[i])))
+        .fix("run backward before the value is overwritten, or clone it")
+        .at(at);
+  }
+  std::vector<Tensor> args;
+  for (size_t k = 0; k < backward_->shapes.size(); ++k) {
+    args.push_back(g[k].defined() ? g[k].contiguous() : zeros(backward_->shapes[k], {.dtype = backward_->dtypes[k]}));
+  }
+  args.insert(args.end(), saved_.begin(), saved_.begin() + static_cast<std::ptrdiff_t>(backward_->sources.size()));
+  TensorList grads = backward_->run->run(args, keys_);
+  args.clear();
+  Values out;
+  for (int k : backward_->result_of) out.push_back(k < 0 ? Tensor() : grads[static_cast<size_t>(k)]);
+  return out;
+}
+
+void CompiledNode::release_saved() {
+  freed_ = true;
+  saved_.clear();
+}
+
+}  // namespace thixo
