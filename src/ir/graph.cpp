@@ -182,6 +182,9 @@ void verify(const Graph& g, std::string_view after) {
     for (ValueId v : n.in) {
       if (v != -1 && !known(v)) broken(g, index, after, "%" + std::to_string(v) + " is used before it is made");
     }
+    for (ValueId v : n.out) {
+      if (v < 0 || static_cast<size_t>(v) >= g.values.size()) broken(g, index, after, "no value %" + std::to_string(v));
+    }
     check_results(g, index, after);
     for (ValueId v : n.out) make(v, index);
   }

@@ -147,7 +147,7 @@ TEST(GraphVerify, NamesTheNodeAndTheRule) {
   expect(broken([](Graph& g) { g.nodes[0].in[0] = 3; }), "%3 is used before it is made");
   expect(broken([](Graph& g) { g.nodes[0].in[0] = 99; }), "%99 is used before it is made");
   expect(broken([](Graph& g) { g.nodes[0].out[0] = 0; }), "%0 is made twice");
-  expect(broken([](Graph& g) { g.nodes[1].out[0] = 7; }), "");
+  expect(broken([](Graph& g) { g.nodes[1].out[0] = 7; }), "no value %7");
   expect(broken([](Graph& g) { g.values[3].shape = {3}; }), "result %3: f32[3] should be f32[2]");
   expect(broken([](Graph& g) { g.values[2].dtype = DType::F16; }), "result %2: f16[2, 3] should be f32[2, 3]");
   expect(broken([](Graph& g) { g.nodes[1].out.push_back(g.add_value(DType::F32, {2})); }),

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/record.h"
 #include "thixo/compile.h"
 #include "thixo/generator.h"
 #include "thixo/lr_scheduler.h"
@@ -44,14 +45,21 @@ TensorList batch(int i) {
   return {x, randint(7, {16})};
 }
 
-std::unique_ptr<Optimizer> adam(const TensorList& p) { return std::make_unique<Adam>(p, AdamOptions{.lr = 0.01, .weight_decay = 0.1}); }
-std::unique_ptr<Optimizer> amsgrad(const TensorList& p) { return std::make_unique<Adam>(p, AdamOptions{.lr = 0.01, .amsgrad = true}); }
+std::unique_ptr<Optimizer> adam(const TensorList& p) {
+  return std::make_unique<Adam>(p, AdamOptions{.lr = 0.01, .weight_decay = 0.1});
+}
+std::unique_ptr<Optimizer> amsgrad(const TensorList& p) {
+  return std::make_unique<Adam>(p, AdamOptions{.lr = 0.01, .amsgrad = true});
+}
 std::unique_ptr<Optimizer> adamw(const TensorList& p) { return std::make_unique<AdamW>(p, AdamWOptions{.lr = 0.01}); }
-std::unique_ptr<Optimizer> momentum(const TensorList& p) { return std::make_unique<SGD>(p, SGDOptions{.lr = 0.05, .momentum = 0.9}); }
+std::unique_ptr<Optimizer> momentum(const TensorList& p) {
+  return std::make_unique<SGD>(p, SGDOptions{.lr = 0.05, .momentum = 0.9});
+}
 
 using Step = std::function<TensorList(const TensorList&)>;
 
-void expect_same_training(std::unique_ptr<Optimizer> (*make)(const TensorList&), const std::function<Step(Trainer&)>& compiled_step) {
+void expect_same_training(std::unique_ptr<Optimizer> (*make)(const TensorList&),
+                          const std::function<Step(Trainer&)>& compiled_step) {
   Trainer eager(make), compiled(make);
   LambdaLR eager_rate(*eager.optimizer, [](int64_t t) { return 1.0 / static_cast<double>(1 + t); });
   LambdaLR compiled_rate(*compiled.optimizer, [](int64_t t) { return 1.0 / static_cast<double>(1 + t); });

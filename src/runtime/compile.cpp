@@ -150,7 +150,9 @@ struct GradientEnds {
 
   void add(const Tensor& t) {
     Edge e = is_differentiable(t.dtype()) ? gradient_edge(t) : Edge{};
-    if (!e || std::any_of(edges.begin(), edges.end(), [&](const Edge& x) { return x.to == e.to && x.output == e.output; })) return;
+    if (!e ||
+        std::any_of(edges.begin(), edges.end(), [&](const Edge& x) { return x.to == e.to && x.output == e.output; }))
+      return;
     tensors.push_back(t);
     edges.push_back(std::move(e));
   }

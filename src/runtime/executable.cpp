@@ -358,7 +358,8 @@ std::string Executable::explain() const {
     const size_t calls = step.out.size() / step.node->out.size();
     s += step.node->op->name() + ": " + std::to_string(calls) + " calls in one loop\n";
   }
-  for (const GraphUpdate& u : plan_.copies) s += "%" + std::to_string(u.input) + " = %" + std::to_string(u.value) + " is copied at the end\n";
+  for (const GraphUpdate& u : plan_.copies)
+    s += "%" + std::to_string(u.input) + " = %" + std::to_string(u.value) + " is copied at the end\n";
   s += std::to_string(steps_.size()) + " steps, arena " + std::to_string(plan_.arena_bytes) + " bytes";
   return s + (fused_.empty() ? "\n" : code_.from_disk ? ", kernels from the disk cache\n" : ", kernels compiled\n");
 }

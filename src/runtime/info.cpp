@@ -50,12 +50,16 @@ Finding instruction_set() {
 Finding pack() {
   const codegen::PackTable* table = codegen::active_pack();
   if (table == nullptr) {
-    return {.name = "kernel pack", .value = "none", .ok = false, .fix = "build with LLVM 19 (llvm-19-dev), so that thixo-gen can write the kernels"};
+    return {.name = "kernel pack",
+            .value = "none",
+            .ok = false,
+            .fix = "build with LLVM 19 (llvm-19-dev), so that thixo-gen can write the kernels"};
   }
   std::vector<std::string> linked;
   for (size_t i = 0; i < codegen::kPackTableCount; ++i) linked.emplace_back(codegen::kPackTables[i]->isa);
   return {.name = "kernel pack",
-          .value = std::string(table->isa) + " in use, " + std::to_string(table->count) + " kernels; linked: " + joined(linked),
+          .value = std::string(table->isa) + " in use, " + std::to_string(table->count) +
+                   " kernels; linked: " + joined(linked),
           .fix = {}};
 }
 
@@ -89,16 +93,20 @@ Finding huge_pages() {
   if (open == line.npos || close == line.npos) return {.name = "huge pages", .value = "unknown", .fix = {}};
   const std::string mode = line.substr(open + 1, close - open - 1);
   const bool ok = mode != "never";
-  return {.name = "huge pages",
-          .value = mode,
-          .ok = ok,
-          .fix = ok ? "" : "fresh memory is slow without them: echo madvise > /sys/kernel/mm/transparent_hugepage/enabled"};
+  return {
+      .name = "huge pages",
+      .value = mode,
+      .ok = ok,
+      .fix = ok ? "" : "fresh memory is slow without them: echo madvise > /sys/kernel/mm/transparent_hugepage/enabled"};
 }
 
 Finding cache() {
   const std::string folder = codegen::cache_folder();
   if (folder.empty()) {
-    return {.name = "compile cache", .value = "off", .ok = false, .fix = "set THIXO_CACHE to a folder of your own that nobody else may write to"};
+    return {.name = "compile cache",
+            .value = "off",
+            .ok = false,
+            .fix = "set THIXO_CACHE to a folder of your own that nobody else may write to"};
   }
   return {.name = "compile cache", .value = folder, .fix = {}};
 }

@@ -19,8 +19,8 @@ class Unrecorded {
 
 /// The same elements in the same order: t itself, or another handle to them (detach()).
 bool same_elements(const Tensor& a, const Tensor& b) {
-  return a.is_same(b) || (a.record()->storage == b.record()->storage && a.shape() == b.shape() && a.strides() == b.strides() &&
-                          a.storage_offset() == b.storage_offset());
+  return a.is_same(b) || (a.record()->storage == b.record()->storage && a.shape() == b.shape() &&
+                          a.strides() == b.strides() && a.storage_offset() == b.storage_offset());
 }
 
 void refuse_value_read(const Tensor& t, const char* what) {

@@ -23,7 +23,8 @@ const Case kCases[] = {
   %7: f32[2, 3] = add(%6, %2)
   return %7
 }
-)", R"(graph f(%0: f32[2, 3] arg) {
+)",
+     R"(graph f(%0: f32[2, 3] arg) {
   %1: i64[] weak = number() {value = 1}
   %2: f64[] weak = number() {value = 0.0}
   %3: f32[2, 3] = mul(%0, %1)
@@ -39,7 +40,8 @@ const Case kCases[] = {
   %2: f32[2] = mul(%0, %1)
   return %2
 }
-)", R"(graph f(%0: i32[2] arg) {
+)",
+     R"(graph f(%0: i32[2] arg) {
   %1: f64[] weak = number() {value = 1.0}
   %2: f32[2] = mul(%0, %1)
   return %2
@@ -55,7 +57,8 @@ const Case kCases[] = {
   %7: f32[3, 2] = view(%5) {size = [3, 2]}
   return %6, %7
 }
-)", R"(graph f(%0: f32[2, 3] arg) {
+)",
+     R"(graph f(%0: f32[2, 3] arg) {
   %1: f32[2, 3] = to_dtype(%0) {dtype = f32}
   %2: f32[2, 3] = view(%1) {size = [2, 3]}
   %3: f32[2, 3] = expand(%1) {size = [2, 3]}
@@ -71,7 +74,8 @@ const Case kCases[] = {
   %2: f32[4, 2, 3] = permute(%1) {dims = [1, 2, 0]}
   return %2
 }
-)", R"(graph f(%0: f32[2, 3, 4] arg) {
+)",
+     R"(graph f(%0: f32[2, 3, 4] arg) {
   %1: f32[3, 4, 2] = permute(%0) {dims = [1, 2, 0]}
   %2: f32[4, 2, 3] = permute(%1) {dims = [1, 2, 0]}
   return %2
@@ -85,13 +89,30 @@ const Case kCases[] = {
   return %5
   update %1 = %3
 }
-)", R"(graph f(%0: f32[2, 3] arg, %1: f32[2, 3] state) {
+)",
+     R"(graph f(%0: f32[2, 3] arg, %1: f32[2, 3] state) {
   %2: f32[2, 3] = exp(%0)
   %3: f32[2, 3] = clone(%2)
   %4: f32[2, 3] = add(%2, %0)
   %5: f32[2, 3] = clone(%4)
   return %4
   update %1 = %2
+}
+)"},
+    {"simplify", "a value that is assigned whole is what the state becomes", R"(graph f(%0: f32[2, 3] state, %1: f32[3] arg) {
+  %2: f32[2, 3] = exp(%0)
+  %3: f32[2, 3] = assign(%0, %2)
+  %4: f32[2, 3] = assign(%3, %1)
+  return %4
+  update %0 = %3
+}
+)",
+     R"(graph f(%0: f32[2, 3] state, %1: f32[3] arg) {
+  %2: f32[2, 3] = exp(%0)
+  %3: f32[2, 3] = assign(%0, %2)
+  %4: f32[2, 3] = assign(%2, %1)
+  return %4
+  update %0 = %2
 }
 )"},
     {"simplify", "copies of inputs and of results stay", R"(graph f(%0: f32[2, 3] arg) {
@@ -103,7 +124,8 @@ const Case kCases[] = {
   %6: f32[3, 2] = clone(%5)
   return %1, %2, %3, %6
 }
-)", R"(graph f(%0: f32[2, 3] arg) {
+)",
+     R"(graph f(%0: f32[2, 3] arg) {
   %1: f32[2, 3] = clone(%0)
   %2: f32[2, 3] = exp(%0)
   %3: f32[2, 3] = clone(%2)
@@ -122,7 +144,8 @@ const Case kCases[] = {
   %7: f32[2] = mul(%4, %5)
   return %7, %6
 }
-)", R"(graph f(%0: f32[2] arg, %1: f32[2] arg) {
+)",
+     R"(graph f(%0: f32[2] arg, %1: f32[2] arg) {
   %2: f32[2] = exp(%0)
   %3: f32[2] = exp(%0)
   %4: f32[2] = add(%2, %1)
@@ -139,7 +162,8 @@ const Case kCases[] = {
   %4: f32[2] = sum(%0) {dim = [1]}
   return %1, %2, %3, %4
 }
-)", R"(graph f(%0: f32[2, 3] arg) {
+)",
+     R"(graph f(%0: f32[2, 3] arg) {
   %1: f32[2] = sum(%0) {dim = [1]}
   %2: f32[3] = sum(%0) {dim = [0]}
   %3: f32[2, 1] = sum(%0) {dim = [1], keepdim = true}
@@ -155,7 +179,8 @@ const Case kCases[] = {
   %5: f32[4] = sub(%4, %3)
   return %5
 }
-)", R"(graph f(%0: f32[4] arg) {
+)",
+     R"(graph f(%0: f32[4] arg) {
   %1: f32[4] = dropout(%0) {generator = rng(1, 2)}
   %2: f32[4] = dropout(%0) {generator = rng(1, 3)}
   %3: f32[4] = dropout(%0) {generator = rng(1, 2)}
@@ -164,7 +189,8 @@ const Case kCases[] = {
   return %5
 }
 )"},
-    {"dead_code", "what nobody needs goes, inputs stay, numbers close up", R"(graph f(%0: f32[4] arg, %1: f32[4] arg, %2: f32[4] state) {
+    {"dead_code", "what nobody needs goes, inputs stay, numbers close up",
+     R"(graph f(%0: f32[4] arg, %1: f32[4] arg, %2: f32[4] state) {
   %3: f32[4] = exp(%0)
   %4: f32[4] = sin(%3)
   %5: f32[4] = cos(%0)
@@ -172,7 +198,8 @@ const Case kCases[] = {
   return %5
   update %2 = %6
 }
-)", R"(graph f(%0: f32[4] arg, %1: f32[4] arg, %2: f32[4] state) {
+)",
+     R"(graph f(%0: f32[4] arg, %1: f32[4] arg, %2: f32[4] state) {
   %3: f32[4] = cos(%0)
   %4: f32[4] = add(%3, %2)
   return %3
@@ -184,7 +211,8 @@ const Case kCases[] = {
   return
   update %0 = %0
 }
-)", R"(graph f(%0: f32[4] state) {
+)",
+     R"(graph f(%0: f32[4] state) {
   return
 }
 )"},
@@ -192,7 +220,8 @@ const Case kCases[] = {
   %1: f32[16, 40] = softmax(%0) {dim = -1}
   return %1
 }
-)", R"(graph f(%0: f32[16, 40] arg) {
+)",
+     R"(graph f(%0: f32[16, 40] arg) {
   %1: f32[16, 1] = amax(%0) {dim = [1], keepdim = true}
   %2: f32[16, 40] = sub(%0, %1)
   %3: f32[16, 40] = exp(%2)
@@ -201,7 +230,8 @@ const Case kCases[] = {
   return %5
 }
 )"},
-    {"gather_updates", "updates go to the end, those whose results are read stay", R"(graph f(%0: f32[4] state, %1: f32[4] state, %2: f32[4] arg, %3: f64[3] state) {
+    {"gather_updates", "updates go to the end, those whose results are read stay",
+     R"(graph f(%0: f32[4] state, %1: f32[4] state, %2: f32[4] arg, %3: f64[3] state) {
   %4: f32[4] = sgd_update(%0, %2, %3)
   %5: f32[4] = exp(%2)
   %6: f32[4] = sgd_update(%1, %5, %3)
@@ -211,7 +241,8 @@ const Case kCases[] = {
   update %0 = %4
   update %1 = %6
 }
-)", R"(graph f(%0: f32[4] state, %1: f32[4] state, %2: f32[4] arg, %3: f64[3] state) {
+)",
+     R"(graph f(%0: f32[4] state, %1: f32[4] state, %2: f32[4] arg, %3: f64[3] state) {
   %4: f32[4] = sgd_update(%0, %2, %3)
   %5: f32[4] = exp(%2)
   %7: f32[4] = sin(%4)
@@ -229,7 +260,8 @@ const Case kCases[] = {
   %5: f32[9, 4] = exp(%4)
   return %5
 }
-)", R"(graph f(%0: f32[9, 4] arg, %1: f32[4] arg) {
+)",
+     R"(graph f(%0: f32[9, 4] arg, %1: f32[4] arg) {
   %2: f64[] weak = number() {value = 2.5}
   %3: f32[9, 4] = mul(%0, %2) @0
   %4: f32[9, 4] = add(%3, %1) @0
@@ -243,7 +275,8 @@ const Case kCases[] = {
   %4: f32[9, 4] = mul(%2, %3)
   return %4
 }
-)", R"(graph f(%0: f32[9, 4] arg, %1: f32[9, 4] arg) {
+)",
+     R"(graph f(%0: f32[9, 4] arg, %1: f32[9, 4] arg) {
   %2: f32[9, 4] = exp(%0) @0
   %3: f32[9, 4] = sin(%1) @0
   %4: f32[9, 4] = mul(%2, %3) @0
@@ -257,7 +290,8 @@ const Case kCases[] = {
   %4: f32[16, 40] = div(%1, %3)
   return %4
 }
-)", R"(graph f(%0: f32[16, 40] arg) {
+)",
+     R"(graph f(%0: f32[16, 40] arg) {
   %1: f32[16, 40] = exp(%0) @0
   %2: f32[16, 1] = sum(%1) {dim = [-1], keepdim = true} @0
   %3: f32[16, 1] = log(%2) @0
@@ -265,14 +299,16 @@ const Case kCases[] = {
   return %4
 }
 )"},
-    {"fuse", "reductions over few rows, or over other dims, stay alone", R"(graph f(%0: f32[4, 4000] arg, %1: f32[16, 40] arg) {
+    {"fuse", "reductions over few rows, or over other dims, stay alone",
+     R"(graph f(%0: f32[4, 4000] arg, %1: f32[16, 40] arg) {
   %2: f32[4, 4000] = exp(%0)
   %3: f32[4] = sum(%2) {dim = [1]}
   %4: f32[16, 40] = exp(%1)
   %5: f32[40] = sum(%4) {dim = [0]}
   return %3, %5
 }
-)", R"(graph f(%0: f32[4, 4000] arg, %1: f32[16, 40] arg) {
+)",
+     R"(graph f(%0: f32[4, 4000] arg, %1: f32[16, 40] arg) {
   %2: f32[4, 4000] = exp(%0)
   %3: f32[4] = sum(%2) {dim = [1]}
   %4: f32[16, 40] = exp(%1)
@@ -280,14 +316,16 @@ const Case kCases[] = {
   return %3, %5
 }
 )"},
-    {"fuse", "what a node outside makes of the group cannot come back into it", R"(graph f(%0: f32[16, 40] arg, %1: f32[40, 40] arg) {
+    {"fuse", "what a node outside makes of the group cannot come back into it",
+     R"(graph f(%0: f32[16, 40] arg, %1: f32[40, 40] arg) {
   %2: f32[16, 40] = exp(%0)
   %3: f32[16, 40] = matmul(%2, %1)
   %4: f32[16, 40] = add(%2, %3)
   %5: f32[16, 40] = sin(%4)
   return %5
 }
-)", R"(graph f(%0: f32[16, 40] arg, %1: f32[40, 40] arg) {
+)",
+     R"(graph f(%0: f32[16, 40] arg, %1: f32[40, 40] arg) {
   %2: f32[16, 40] = exp(%0)
   %3: f32[16, 40] = matmul(%2, %1)
   %4: f32[16, 40] = add(%2, %3) @0
@@ -304,7 +342,8 @@ const Case kCases[] = {
   %7: f32[16, 40] = mul(%6, %2)
   return %7
 }
-)", R"(graph f(%0: f32[16, 40] arg, %1: f32[40, 40] arg) {
+)",
+     R"(graph f(%0: f32[16, 40] arg, %1: f32[40, 40] arg) {
   %2: f32[16, 40] = exp(%0) @0
   %3: f32[16, 40] = sin(%2) @0
   %4: f32[16, 40] = matmul(%3, %1)
@@ -319,7 +358,8 @@ const Case kCases[] = {
   %2: f16[9, 4] = sin(%1)
   return %2
 }
-)", R"(graph f(%0: f16[9, 4] arg) {
+)",
+     R"(graph f(%0: f16[9, 4] arg) {
   %1: f16[9, 4] = exp(%0)
   %2: f16[9, 4] = sin(%1)
   return %2
@@ -333,7 +373,8 @@ const Case kCases[] = {
   %6: f32[9, 4] = add(%5, %0)
   return %4, %6
 }
-)", R"(graph f(%0: f32[9, 4] arg, %1: f32[4, 4] arg) {
+)",
+     R"(graph f(%0: f32[9, 4] arg, %1: f32[4, 4] arg) {
   %2: f32[9, 4] = exp(%0) @0
   %4: f32[9, 4] = sin(%2) @0
   %3: f32[9, 4] = matmul(%0, %1)
@@ -408,7 +449,8 @@ std::string plan_str(const std::string& text) {
     }
   }
   s += "; " + std::to_string(plan.arena_bytes) + " bytes";
-  for (const GraphUpdate& u : plan.copies) s += "; copy %" + std::to_string(u.value) + " to %" + std::to_string(u.input);
+  for (const GraphUpdate& u : plan.copies)
+    s += "; copy %" + std::to_string(u.value) + " to %" + std::to_string(u.input);
   return s;
 }
 
@@ -432,12 +474,13 @@ TEST(Plan, ValuesThatAreDeadGiveTheirMemory) {
   %8: f32[] = add(%6, %7)
   return %8
 })"),
-            "%2 @8064, %3 @0, %4 @4032, %5 @0, %6 @64, %7 @4032, %8 out; 8128 bytes")
+            "%2 @8064, %3 @0, %4 @4032, %5 @0, %6 @64, %7 @128, %8 out; 8128 bytes")
       << "the largest first";
 }
 
 TEST(Plan, UpdatesInPlace) {
-  EXPECT_EQ(plan_str("graph f(%0: f32[8] state, %1: f32[8] arg) { %2: f32[8] = add(%0, %1) return update %0 = %2 }"), "%2 = %0; 0 bytes");
+  EXPECT_EQ(plan_str("graph f(%0: f32[8] state, %1: f32[8] arg) { %2: f32[8] = add(%0, %1) return update %0 = %2 }"),
+            "%2 = %0; 0 bytes");
   EXPECT_EQ(plan_str(R"(graph f(%0: f32[8] state, %1: f32[8] arg) {
   %2: f32[8] = add(%0, %1)
   %3: f32[8] = mul(%0, %2)

@@ -40,7 +40,9 @@ struct Simplifier {
     if (op == "mul" && number(n.in[0]) == 1.0 && same_type(n.in[1], out)) return n.in[1];
     if (op == "sub" && number(n.in[1]) == 0.0 && same_type(n.in[0], out)) return n.in[0];
     if (op == "to_dtype" && same_type(n.in[0], out)) return n.in[0];
-    if (op == "clone" && same_type(n.in[0], out) && std::get<std::string>(n.attrs[0]) != "channels_last") return n.in[0];
+    if (op == "assign" && same_type(n.in[1], out)) return n.in[1];
+    if (op == "clone" && same_type(n.in[0], out) && std::get<std::string>(n.attrs[0]) != "channels_last")
+      return n.in[0];
     return -1;
   }
   /// Memory of its own is for those who write in place, or hold two tensors. In a graph nobody writes, so a value needs
