@@ -37,9 +37,23 @@ void fill_zero(const Tensor& t) {
   each_element(*t.record(), [item](int64_t, char* p) { std::memset(p, 0, item); });
 }
 
+namespace {
+
+/// Whether the memory between the first and the last element of both has a byte in common. Tensors of a compiled
+/// program share one Storage without sharing memory.
+bool may_overlap(const TensorRecord& a, const TensorRecord& b) {
+  if (a.storage != b.storage) return false;
+  const auto *from = static_cast<const char*>(a.data()), *other = static_cast<const char*>(b.data());
+  const int64_t size = span_of(a.shape, a.strides) * static_cast<int64_t>(item_size(a.dtype));
+  const int64_t other_size = span_of(b.shape, b.strides) * static_cast<int64_t>(item_size(b.dtype));
+  return from < other + other_size && other < from + size;
+}
+
+}  // namespace
+
 void without_alias(const Call& call, const Tensor& out, void (*run)(const Call&, const Tensor&)) {
   bool alias = false;
-  for (const Tensor& t : call.in) alias |= t.defined() && t.record()->storage == out.record()->storage;
+  for (const Tensor& t : call.in) alias |= t.defined() && may_overlap(*t.record(), *out.record());
   if (!alias) return run(call, out);
   const Tensor own(new_record(out.shape(), out.dtype(), out.device()));
   run(call, own);

@@ -1,6 +1,7 @@
 // Composites over rows written out as what they are made of, so that fusion can join them with what stands around.
 // Eager has one kernel for each: who schedules the groups takes a composite that did not become part of one kernel back
 // (`keep`).
+#include <algorithm>
 #include <unordered_map>
 
 #include "ir/dispatch.h"
@@ -54,7 +55,11 @@ class WriteOut final : public Interpreter {
       return out;
     }
     GraphNode n{call.op, {call.attrs.begin(), call.attrs.end()}, {}, {}, at_, -1, composite_};
-    for (const Tensor& t : call.in) n.in.push_back(t.defined() ? operand(t, call.op->tier == Tier::Pointwise) : -1);
+    const bool reads_through =
+        call.op->tier == Tier::Pointwise && std::any_of(call.in.begin(), call.in.end(), [&](const Tensor& t) {
+          return t.defined() && t.shape().size() == out[0].shape().size() && !views_.contains(t.record());
+        });
+    for (const Tensor& t : call.in) n.in.push_back(t.defined() ? operand(t, reads_through) : -1);
     for (const Tensor& t : out) remember(t, n.out.emplace_back(g_.add_value(t.dtype(), t.shape())));
     nodes.push_back(std::move(n));
     return out;
@@ -74,10 +79,11 @@ class WriteOut final : public Interpreter {
     known_[t.record()] = v;
     kept_.push_back(t);
   }
-  /// A pointwise op reads [5] as well as [1, 5]: such a view need not be there.
-  ValueId operand(const Tensor& t, bool pointwise) {
+  /// A pointwise op reads [5] as well as [1, 5] where another operand gives the result its rank: such a view need not
+  /// be there.
+  ValueId operand(const Tensor& t, bool reads_through) {
     auto view = views_.find(t.record());
-    if (pointwise && view != views_.end() && same_broadcast(view->second.base.shape(), t.shape()))
+    if (reads_through && view != views_.end() && same_broadcast(view->second.base.shape(), t.shape()))
       return operand(view->second.base, true);
     return value_of(t);
   }

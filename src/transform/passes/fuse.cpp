@@ -36,6 +36,7 @@ class Fuser {
       for (ValueId v : g_.nodes[i].out) maker_[static_cast<size_t>(v)] = n;
       place(n);
     }
+    if (joins_) absorb();
     number();
   }
 
@@ -249,6 +250,28 @@ class Fuser {
       } else {
         join(chosen, grp);
         chosen = grp;
+      }
+    }
+  }
+
+  /// Rows and shared values whose group is the only one to read them: only now is it known what it reduces over.
+  void absorb() {
+    for (size_t a = 0; a < groups_.size(); ++a) {
+      const auto small = static_cast<int>(a);
+      if (group(small).nodes.empty() || group(small).reduced != 0) continue;
+      std::vector<int> readers;
+      for (int m : group(small).nodes) {
+        for (int u : uses_[static_cast<size_t>(node(m).out[0])]) {
+          const int big = group_of(u);
+          if (big >= 0 && big != small && std::find(readers.begin(), readers.end(), big) == readers.end())
+            readers.push_back(big);
+        }
+      }
+      for (int big : readers) {
+        const int both[] = {small, big};
+        if (!can_join(small, big) || !stays_whole(both, -1)) continue;
+        join(small, big);
+        break;
       }
     }
   }

@@ -99,7 +99,8 @@ const Case kCases[] = {
   update %1 = %2
 }
 )"},
-    {"simplify", "a value that is assigned whole is what the state becomes", R"(graph f(%0: f32[2, 3] state, %1: f32[3] arg) {
+    {"simplify", "a value that is assigned whole is what the state becomes",
+     R"(graph f(%0: f32[2, 3] state, %1: f32[3] arg) {
   %2: f32[2, 3] = exp(%0)
   %3: f32[2, 3] = assign(%0, %2)
   %4: f32[2, 3] = assign(%3, %1)
@@ -214,6 +215,22 @@ const Case kCases[] = {
 )",
      R"(graph f(%0: f32[4] state) {
   return
+}
+)"},
+    {"simplify", "a copy that makes a view row-major stays", R"(graph f(%0: f32[2, 3] arg) {
+  %1: f32[2, 3] = exp(%0)
+  %2: f32[3, 2] = permute(%1) {dims = [1, 0]}
+  %3: f32[3, 2] = clone(%2)
+  %4: f32[6] = view(%3) {size = [6]}
+  return %4
+}
+)",
+     R"(graph f(%0: f32[2, 3] arg) {
+  %1: f32[2, 3] = exp(%0)
+  %2: f32[3, 2] = permute(%1) {dims = [1, 0]}
+  %3: f32[3, 2] = clone(%2)
+  %4: f32[6] = view(%3) {size = [6]}
+  return %4
 }
 )"},
     {"decompose", "softmax over rows", R"(graph f(%0: f32[16, 40] arg) {
@@ -351,6 +368,29 @@ const Case kCases[] = {
   %6: f32[16, 40] = exp(%5) @1
   %7: f32[16, 40] = mul(%6, %2) @1
   return %7
+}
+)"},
+    {"fuse", "rows and what all rows share join the group that reads them",
+     R"(graph f(%0: f32[16, 40] arg, %1: i64[16, 1] arg) {
+  %2: bool[16, 1] = eq(%1, %1)
+  %3: i64[40] = iota() {size = 40}
+  %4: bool[16, 40] = eq(%3, %1)
+  %5: f32[16, 1] = sum(%0) {dim = [-1], keepdim = true}
+  %6: f32[16, 40] = div(%0, %5)
+  %7: f32[16, 40] = where(%4, %6, %0)
+  %8: f32[16, 40] = where(%2, %7, %6)
+  return %8
+}
+)",
+     R"(graph f(%0: f32[16, 40] arg, %1: i64[16, 1] arg) {
+  %2: bool[16, 1] = eq(%1, %1) @0
+  %3: i64[40] = iota() {size = 40} @0
+  %4: bool[16, 40] = eq(%3, %1) @0
+  %5: f32[16, 1] = sum(%0) {dim = [-1], keepdim = true} @0
+  %6: f32[16, 40] = div(%0, %5) @0
+  %7: f32[16, 40] = where(%4, %6, %0) @0
+  %8: f32[16, 40] = where(%2, %7, %6) @0
+  return %8
 }
 )"},
     {"fuse", "memory-only types end a group", R"(graph f(%0: f16[9, 4] arg) {

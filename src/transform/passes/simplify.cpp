@@ -30,7 +30,12 @@ struct Simplifier {
       return reshaped && same_type(n.in[0], n.out[0]) ? n.in[0] : inverse_permute(n);
     }
     const ValueId x = equal_operand(n);
-    return x >= 0 && needs_no_memory(n.out[0], x) ? x : -1;
+    return x >= 0 && is_row_major(x) && needs_no_memory(n.out[0], x) ? x : -1;
+  }
+  /// As the results of nodes lie in memory, so that every view of those is one of x. Of views it is not known.
+  bool is_row_major(ValueId x) const {
+    const GraphNode* n = maker[static_cast<size_t>(x)];
+    return n == nullptr ? value(x).strides.empty() : n->op->tier != Tier::View;
   }
   /// The operand that has the values of the node's result, or -1.
   ValueId equal_operand(const GraphNode& n) const {
