@@ -1,6 +1,7 @@
 // Pointwise ops: one kernel call where everything is contiguous and of one dtype, else tiles of a walk.
 #include <algorithm>
 
+#include "base/streaming.h"
 #include "core/values.h"
 #include "runtime/eager.h"
 #include "runtime/eager_tiles.h"
@@ -22,6 +23,24 @@ void run_contiguous(KernelFn kernel, void* const* buffers, const double* params,
   }
   parallel_for((n + kGrain - 1) / kGrain, [&](int64_t begin, int64_t end) {
     run_kernel(kernel, buffers, nullptr, params, begin * kGrain, std::min(end * kGrain, n));
+  });
+}
+
+// The same into memory that the caches cannot hold: a tile is computed in them, then written past them.
+void run_streaming(KernelFn kernel, std::span<void*> buffers, const double* params, int64_t n, DType out) {
+  const auto item = static_cast<int64_t>(item_size(out));
+  auto* result = static_cast<char*>(buffers.back());
+  parallel_for((n + kGrain - 1) / kGrain, [&](int64_t begin, int64_t end) {
+    char* tile = thread_scratch(0, static_cast<size_t>(kTile * item));
+    SmallVec<void*, kFastOperands + 1> mine(buffers);
+    for (int64_t at = begin * kGrain; at < std::min(end * kGrain, n); at += kTile) {
+      const int64_t until = std::min(at + kTile, std::min(end * kGrain, n));
+      // Kernels count from the start of a buffer.
+      mine.back() = reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(tile) - static_cast<uintptr_t>(at * item));
+      run_kernel(kernel, mine.data(), nullptr, params, at, until);
+      stream_copy(result + at * item, tile, static_cast<size_t>((until - at) * item));
+    }
+    stream_fence();
   });
 }
 
@@ -67,13 +86,16 @@ bool FastCall::prepare(const Call& call) {
   return true;
 }
 
-void run_fast(const Call& call, FastCall& fast, const TensorRecord& out) {
+// `fresh`: the result is none of the operands.
+void run_fast(const Call& call, FastCall& fast, const TensorRecord& out, bool fresh) {
   if (fast.elements == 0) return;
   fast.buffers[call.in.size()] = out.data();
-  if (fast.plan->param_attrs.empty()) {
-    run_contiguous(fast.kernel, fast.buffers, nullptr, fast.elements);
+  ParamBlock params;
+  if (!fast.plan->param_attrs.empty()) params = params_of(call, *fast.plan);
+  if (fresh && static_cast<size_t>(fast.elements) * item_size(out.dtype) >= kStreamFrom) [[unlikely]] {
+    run_streaming(fast.kernel, {fast.buffers, call.in.size() + 1}, params.data(), fast.elements, out.dtype);
   } else {
-    run_contiguous(fast.kernel, fast.buffers, params_of(call, *fast.plan).data(), fast.elements);
+    run_contiguous(fast.kernel, fast.buffers, params.data(), fast.elements);
   }
 }
 
@@ -90,7 +112,7 @@ Tensor eager_pointwise(const Call& call) {
     const DType t = fast.plan->result;
     const size_t bytes = static_cast<size_t>(fast.elements) * item_size(t);
     Ref<TensorRecord> out = new_record_strided(first.shape, first.strides, bytes, t, first.device);
-    run_fast(call, fast, *out);
+    run_fast(call, fast, *out, true);
     return Tensor(std::move(out));
   }
   const SmallVec<Spec, 2> specs = infer(call);
@@ -110,7 +132,7 @@ void eager_pointwise_into(const Call& call, const Tensor& out) {
   if (fast.prepare(call) && target.dtype == fast.plan->result && target.shape == call.in[0].record()->shape &&
       plain(target)) {
     check_write(call, out);
-    run_fast(call, fast, target);
+    run_fast(call, fast, target, false);
     return;
   }
   const SmallVec<Spec, 2> specs = infer(call);

@@ -1,6 +1,7 @@
 // Eager ops against plain loops: layouts, dtypes, broadcasting, in-place forms and threads.
 #include <gtest/gtest.h>
 
+#include "base/streaming.h"
 #include "runtime/test_values.h"
 #include "thixo/parallel.h"
 
@@ -24,6 +25,18 @@ TEST(EagerPointwise, ContiguousOfManySizes) {
     Tensor a = random_tensor({n}, 1), b = random_tensor({n}, 2);
     for (int repeat = 0; repeat < 2; ++repeat) expect_binary(a + b, a, b, add_f);  // planned, then the fast path
   }
+}
+
+TEST(EagerPointwise, ResultsLargerThanTheCaches) {
+  const int64_t n = static_cast<int64_t>(kStreamFrom / 4) + 12345;
+  const Tensor a = random_tensor({n}, 1), b = random_tensor({n}, 2);
+  for (const Tensor& r : {a + b, add(a, b)}) {
+    const float *x = a.data<float>(), *y = b.data<float>(), *z = r.data<float>();
+    for (int64_t i = 0; i < n; ++i) ASSERT_EQ(z[i], x[i] + y[i]) << "element " << i;
+  }
+  const Tensor scaled = clamp(a, -0.5, 0.5) * 2.0;
+  const float *x = a.data<float>(), *z = scaled.data<float>();
+  for (int64_t i = 0; i < n; ++i) ASSERT_EQ(z[i], std::clamp(x[i], -0.5F, 0.5F) * 2.0F) << "element " << i;
 }
 
 TEST(EagerPointwise, Layouts) {

@@ -108,17 +108,18 @@ void gather(const S* data, const int64_t* outer, int count, const int64_t* inner
 }
 
 template <class S, class D, int W> void pack_transposed(const S* data, const int64_t* outer, int64_t n, D* to) {
-  int i = 0;
   if constexpr (std::is_same_v<S, float> && W >= 4) {
-    for (; i + 4 <= W; i += 4) {
+    for (int i = 0; i < W; i += 4) {
+      const int at = i + 4 <= W ? i : W - 4;  // the last four may be packed twice
       const float* rows[4];
-      for (int r = 0; r < 4; ++r) rows[r] = data + outer[i + r];
-      for (int64_t k = transpose4<W>(rows, n, to + i); k < n; ++k) {
-        for (int r = 0; r < 4; ++r) to[k * W + i + r] = rows[r][k];
+      for (int r = 0; r < 4; ++r) rows[r] = data + outer[at + r];
+      for (int64_t k = transpose4<W>(rows, n, to + at); k < n; ++k) {
+        for (int r = 0; r < 4; ++r) to[k * W + at + r] = rows[r][k];
       }
     }
+    return;
   }
-  for (; i < W; ++i) {
+  for (int i = 0; i < W; ++i) {
     const S* from = data + outer[i];
     for (int64_t k = 0; k < n; ++k) to[k * W + i] = widen<D>(from[k]);
   }

@@ -64,24 +64,29 @@ class Sweep {
   /// `rows` of A's panels times one panel of B with `columns` of its columns in use.
   void column(const char* a, const char* b, int64_t rows, int64_t columns, char* c) const {
     const int64_t whole = columns == tile_.nr ? rows / tile_.mr : 0;
-    if (whole > 0) call(add_ ? tile_.add : tile_.set, a, b, c, ldc_, whole);
+    const int64_t panel = depth_ * tile_.nr * item_, share = whole > 0 ? ceil_div(panel, whole) : 0;
+    for (int64_t i = 0; i < whole; ++i) {
+      // While a tile is computed, the next one of C comes near, and a part of the next panel of B.
+      for (int64_t r = 0; r < tile_.mr; ++r) __builtin_prefetch(c + ((i + 1) * tile_.mr + r) * ldc_ * item_, 1);
+      for (int64_t at = i * share; at < std::min(panel, (i + 1) * share); at += 64) {
+        __builtin_prefetch(b + panel + at, 0, 2);
+      }
+      call(add_ ? tile_.add : tile_.set, a, b, c, ldc_, i, i + 1);
+    }
     for (int64_t row = whole * tile_.mr; row < rows; row += tile_.mr) {
       alignas(64) char tile[kMaxTile];
-      call(tile_.set, a + row * depth_ * item_, b, tile, tile_.nr, 1);
+      call(tile_.set, a + row * depth_ * item_, b, tile, tile_.nr, 0, 1);
       merge_type(tile, std::min<int64_t>(tile_.mr, rows - row), columns, c + row * ldc_ * item_);
     }
   }
 
  private:
   static constexpr size_t kMaxTile = 12 * 32 * 8;
-  static void call(KernelFn f, const char* a, const char* b, char* c, int64_t ldc, int64_t panels, int64_t depth) {
+  void call(KernelFn f, const char* a, const char* b, char* c, int64_t ldc, int64_t begin, int64_t end) const {
     void* buffers[] = {const_cast<char*>(a), const_cast<char*>(b), c};
-    const int64_t ints[] = {depth, ldc};
+    const int64_t ints[] = {depth_, ldc};
     const KernelArgs args{buffers, ints, nullptr};
-    f(&args, 0, panels);
-  }
-  void call(KernelFn f, const char* a, const char* b, char* c, int64_t ldc, int64_t panels) const {
-    call(f, a, b, c, ldc, panels, depth_);
+    f(&args, begin, end);
   }
   void merge_type(const char* tile, int64_t rows, int64_t columns, char* c) const {
     switch (type_) {
