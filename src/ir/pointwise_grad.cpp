@@ -191,10 +191,10 @@ Tensor call_op(std::string_view name, std::span<const Tensor> in, Expr at) {
 }
 
 Tensor number(const ExprNode& n) {
-  Scalar s = n.dtype == DType::Bool     ? Scalar(n.ivalue != 0)
-             : is_int(n.dtype)          ? Scalar(n.ivalue)
-             : is_complex(n.dtype)      ? Scalar(std::complex<double>(n.f, n.f2))
-                                        : Scalar(n.f);
+  Scalar s = n.dtype == DType::Bool ? Scalar(n.ivalue != 0)
+             : is_int(n.dtype)      ? Scalar(n.ivalue)
+             : is_complex(n.dtype)  ? Scalar(std::complex<double>(n.f, n.f2))
+                                    : Scalar(n.f);
   return TensorArg(s).tensor();
 }
 
@@ -262,7 +262,14 @@ Values derived_op_grad(const Call& call, const Tensor& g, std::span<const bool> 
     }
     const Expr d = derivative(e, input(static_cast<int>(k), t));
     const Expr value = times(input(cotangent, t), is_complex(t) ? conj(d) : d);
-    out.push_back(expr_as_calls(value, operands, params));
+    // What does not depend on the cotangent is zero (relu has no second derivative): zeros of its shape, not a number.
+    if (!value || value->op == ExprOp::Const) {
+      static const OpDef* zeros = find_op("zeros_like");
+      const Attr none[] = {Attr(), Attr()};
+      out.push_back(dispatch1(Call{zeros, std::span<const Tensor>(&g, 1), none, call.at}));
+    } else {
+      out.push_back(expr_as_calls(value, operands, params));
+    }
   }
   return out;
 }

@@ -11,7 +11,7 @@ struct Differentiable {
   std::vector<size_t> places;  ///< operands that are differentiated
   TensorList inputs;
 
-  /// The visible results that are floats.
+  /// The visible results in f64 but for states: rounded ones have no differences.
   TensorList operator()(const TensorList& x) const;
   /// One number: the results in a weighted sum.
   Tensor sum(const TensorList& x) const;

@@ -126,12 +126,18 @@ std::vector<Sample> attention_samples(bool open) {
   add({2, 3, 6, 4}, {2, 3, 6, 4}, {2, 3, 6, 4}, {}, {}, true);
   add({2, 5, 8}, {2, 9, 8}, {2, 9, 8}, Shape{5, 9}, DType::Bool, false);
   add({2, 3, 5, 4}, {2, 3, 7, 4}, {2, 3, 7, 4}, Shape{3, 5, 7}, {}, false);
+  add({2, 2, 2}, {2, 3, 2}, {2, 3, 1}, {}, {}, true);
   if (!open) return out;
   add({70, 16}, {90, 16}, {90, 16}, {}, {}, true);
   add({2, 5, 8}, {9, 8}, {1, 9, 8}, {}, {}, false);
   add({2, 5, 8}, {2, 5, 7}, {2, 5, 8}, {}, {}, false, "query has 8 features but key has 7");
   add({2, 5, 8}, {2, 6, 8}, {2, 5, 8}, {}, {}, false, "key has 6 places but value has 5");
   add({8}, {8}, {8}, {}, {}, false, "query has 1 dims");
+  add({5, 8}, {5, 8}, {5, 8}, {}, {}, false, "key is int64 but query is");
+  out.back().in[1].dtype = DType::I64;
+  add({5, 8}, {5, 8}, {5, 8}, {}, {}, false, "value is float32 but query is float64");
+  out.back().in[2].dtype = DType::F32;
+  out.back().in[0].dtype = out.back().in[1].dtype = DType::F64;
   return out;
 }
 
@@ -158,7 +164,7 @@ void def_scaled_dot_product_attention(Op& op) {
         const Shape lead = common_lead(c, 2);
         Tensor q = with_lead(c.in[0], lead), k = with_lead(c.in[1], lead), v = with_lead(c.in[2], lead);
         const double p = c.number("dropout_p");
-        if (p == 0) return Values{std::get<0>(attention(q, k, v, c.in[3], c.flag("is_causal"), scale))};
+        if (p == 0) return Values{attention(q, k, v, c.in[3], c.flag("is_causal"), scale)};
         Tensor kept = dropout(softmax_rows(scores(q, k, c.in[3], c.flag("is_causal"), scale)).probabilities, p);
         return Values{matmul(kept.to(q.dtype()), v)};
       })
@@ -169,7 +175,7 @@ void def_attention(Op& op) {
   op.schema(
         "attention(query: Float, key: Float, value: Float, mask: Tensor?, is_causal: bool, scale: float) -> (out: "
         "Float, "
-        "lse: Float) @private")
+        "_lse: Float) @private")
       .doc("scaled_dot_product_attention of operands with equal leading dims, and each row's log-sum of exponentials.")
       .infer([](Infer& c) {
         Shape out = c.shape(0), lse = c.shape(0);

@@ -107,6 +107,7 @@ std::vector<Sample> conv_samples(int kind) {
       {{2, 4, 5, 5}, {4, 1, 3, 3}, {2, 4, 3, 3}, {2}, {1}, {1}, 4, false},
       {{1, 17, 9, 19}, {18, 17, 3, 3}, {1, 18, 9, 19}, {1}, {1}, {1}, 1, true},
       {{0, 3, 5, 5}, {2, 3, 3, 3}, {0, 2, 3, 3}, {1}, {0}, {1}, 1, true},
+      {{1, 2, 4, 3}, {2, 1, 2, 2}, {1, 2, 2, 4}, {2, 1}, {1}, {2, 1}, 2, false},
   };
   std::vector<Sample> out;
   for (const Case& k : cases) {
@@ -144,6 +145,10 @@ void add_bad_samples(std::vector<Sample>& out) {
   bad({2, 3, 5, 5}, {4, 3, 3, 3}, {5}, 1, 1, "bias has shape [5] but there are 4 output channels");
   bad({2, 3, 5, 5}, {4, 3, 3, 3}, {}, 1, 0, "stride is 0");
   bad({3, 5}, {4, 3, 3, 3}, {}, 1, 1, "input has 2 dims");
+  bad({2, 3, 5, 5}, {4, 3, 3}, {}, 1, 1, "weight has 3 dims");
+  bad({2, 3, 5, 5}, {4, 3, 3, 3}, {}, 0, 1, "groups is 0");
+  bad({2, 3, 5, 5}, {4, 3, 3, 3}, {}, 1, 1, "stride has 3 numbers");
+  out.back().attrs[1].second = Shape{1, 1, 1};
 }
 
 }  // namespace

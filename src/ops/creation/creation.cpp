@@ -219,6 +219,7 @@ void def_arange_start(Op& op) {
             {.in = {}, .attrs = of(0.5, 4, 1, DType::F64)},
             {.in = {}, .attrs = of(3, 3, 1, Attr())},
             {.in = {}, .attrs = of(0, 1, 0, Attr()), .bad = "step must not be zero"},
+            {.in = {}, .attrs = of(0.0, INFINITY, 1, Attr()), .bad = "start and end must be finite, got 0.0 and inf"},
             {.in = {}, .attrs = of(0, 5, -1, Attr()), .bad = "step -1 leads away from end 5 at start 0"}};
       });
 }

@@ -156,6 +156,7 @@ void def_index(Op& op) {
             {.in = {{{4}}, indices({0}, {})}},
             {.in = {{{4}}, indices({1}, {4})}, .bad = "index 4 is out of range for dim 0 of size 4"},
             {.in = {{{4}}, indices({1}, {0}), indices({1}, {0})}, .bad = "too many indices: 2 for a tensor of rank 1"},
+            {.in = {{{4}}, absent()}, .bad = "needs at least one index tensor"},
             {.in = {{{4}}, {{1}}}, .bad = "an index tensor must be int64 or int32"}};
       });
 }
@@ -200,6 +201,12 @@ void def_index_put(Op& op) {
             {.in = {{{4}}, indices({1}, {4}), {{1}}},
              .attrs = with(false),
              .bad = "index 4 is out of range for dim 0 of size 4"},
+            {.in = {{{4}}, indices({1}, {0}), {.shape = {1}, .dtype = DType::Bool}},
+             .attrs = with(false),
+             .bad = "values are bool but input is"},
+            {.in = {{{4}}, indices({2}, {0, 1}), {{3, 2}}},
+             .attrs = with(false),
+             .bad = "values of shape [3, 2] do not broadcast to [2]"},
             {.in = {{{4}}, indices({2}, {0, 1}), {{3}}}, .attrs = with(false), .bad = "do not broadcast"}};
       });
 }

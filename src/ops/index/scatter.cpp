@@ -99,7 +99,15 @@ void def_scatter_rows(Op& op) {
         if (!c.call().flag("accumulate") && c.needs(0)) {
           kept = scatter_rows(g, index, zeros(c.call().shape(2), {.dtype = g.dtype()}), false);
         }
-        return Values{kept, Tensor(), c.needs(2) ? g.index_select(0, index) : Tensor()};
+        if (!c.needs(2)) return Values{kept, Tensor(), Tensor()};
+        Tensor given = g.index_select(0, index);
+        if (!c.call().flag("accumulate")) {  // of rows put in one place only the last is seen
+          Tensor order = iota(c.call().shape(1)[0]).unsqueeze(1),
+                 none = zeros({c.call().shape(0)[0], 1}, {.dtype = DType::I64});
+          Tensor last = scatter_rows(none, index, order, false).index_select(0, index);
+          given = where(eq(last, order), given, 0);
+        }
+        return Values{kept, Tensor(), given};
       })
       .batch([](const BatchArgs& a) {
         // One table of B * R rows.
@@ -179,6 +187,9 @@ void def_index_add(Op& op) {
         return std::vector<Sample>{{.in = {{{4, 3}}, indices({3}, {1, 1, 3}), {{3, 3}}}, .attrs = with(0, 1)},
                                    {.in = {{{2, 4}}, indices({3}, {1, 1, 0}), {{2, 3}}}, .attrs = with(-1, 2)},
                                    {.in = {{{4}}, indices({0}, {}), {{0}}}, .attrs = with(0, 1)},
+                                   {.in = {{{3}}, indices({1}, {0}), {.shape = {1}, .dtype = DType::Bool}},
+                                    .attrs = with(0, 1),
+                                    .bad = "source is bool but input is"},
                                    {.in = {{{3}}, indices({1}, {3}), {{1}}},
                                     .attrs = with(0, 1),
                                     .bad = "index 3 is out of range for dim 0 of size 3"},

@@ -86,6 +86,7 @@ void def_one_hot(Op& op) {
             {.in = {indices({}, {1})}, .attrs = with(2)},
             {.in = {indices({0}, {})}, .attrs = with(2)},
             {.in = {indices({2}, {0, 2})}, .attrs = with(2), .bad = "index 2 is out of range for dim 1 of size 2"},
+            {.in = {indices({2}, {1, -2})}, .attrs = with(-1), .bad = "class values must not be negative"},
             {.in = {indices({0}, {})}, .attrs = with(-1), .bad = "num_classes cannot be found from an empty tensor"}};
       });
 }

@@ -145,6 +145,12 @@ void def_cross_entropy(Op& op) {
             {.in = {{{2, 5}}, classes({2}, {0, 1}), {{4}}},
              .attrs = options("mean"),
              .bad = "weight has shape [4] but there are 5 classes"},
+            {.in = {{{}}, classes({}, {0}), {.absent = true}},
+             .attrs = options("mean"),
+             .bad = "input needs a class dim"},
+            {.in = {{{2, 5}}, {.shape = {2}, .dtype = DType::Bool}, {.absent = true}},
+             .attrs = options("mean"),
+             .bad = "target is bool but must be int64 or int32"},
             {.in = {{{2, 5}}, classes({2}, {0, 1}), {.absent = true}},
              .attrs = options("mean", -100, 2),
              .bad = "label_smoothing must lie in [0, 1]"}};

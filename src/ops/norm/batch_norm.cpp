@@ -184,6 +184,9 @@ std::vector<Sample> batch_norm_samples() {
   Sample odd = call({2, 3, 4}, true, true, true, "weight has shape [4] but input has 3 channels");
   odd.in[3].shape = {4};
   out.push_back(odd);
+  Sample half = call({2, 3, 4}, true, true, true, "running_mean and running_var are given together or not at all");
+  half.in[2].absent = true;
+  out.push_back(half);
   return out;
 }
 

@@ -79,6 +79,16 @@ void define_update(Op& op, const char* name) {
           scalars.values = {1, 0.01, 0.5, 0.9, 0.1, 0.2, 1.5, 0.25, 0.125};
           samples.push_back(s);
         }
+        auto bad = [&](std::string text) -> Sample& {
+          samples.push_back(samples[0]);
+          samples.back().bad = std::move(text);
+          return samples.back();
+        };
+        bad("gradient and state differ from the parameter in shape").in[1].shape = {3, 4};
+        Sample& mixed = bad("gradient and state differ from the parameter in dtype");
+        mixed.in[0].dtype = DType::F32;
+        mixed.in[1].dtype = DType::F64;
+        bad("its scalars are not f64[" + std::to_string(rule.scalars) + "]").in.back().shape = {rule.scalars + 1};
         return samples;
       });
 }

@@ -62,7 +62,7 @@ void def_pow(Op& op) {
       .samples([] {
         return std::vector<Sample>{
             {.in = {{.shape = {3, 4}, .low = 0.25}, {{4}}}},
-            {.in = {{.shape = {6, 1}, .values = {-2, -1, 0, 1, 2, 3}}, {.shape = {5}, .values = {0, 1, 2, 3, -1}}}},
+            {.in = {{.shape = {6, 1}, .values = {5, 4, 1, 2, 3, 6}}, {.shape = {5}, .values = {4, 1, 2, 3, -1}}}},
             {.in = {{.shape = {}, .low = 0.25}, {{}}}},
             {.in = {{{0, 2}}, {{2}}}},
             {.in = {{{2, 3}}, {{4}}}, .bad = "broadcast"}};

@@ -151,6 +151,9 @@ void def_unflatten(Op& op) {
         return std::vector<Sample>{
             {.in = {{{2, 12}}}, .attrs = {{"dim", Dim(-1)}, {"sizes", Shape{3, -1}}}},
             {.in = {{{6, 2}}}, .attrs = {{"dim", Dim(0)}, {"sizes", Shape{2, 3}}}},
+            {.in = {{{}}},
+             .attrs = {{"dim", Dim(0)}, {"sizes", Shape{1}}},
+             .bad = "a tensor without dims has none to split"},
             {.in = {{{6}}}, .attrs = {{"dim", Dim(0)}, {"sizes", Shape{4, -1}}}, .bad = "does not fit 6 elements"}};
       });
 }

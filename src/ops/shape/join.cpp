@@ -98,6 +98,7 @@ void def_cat(Op& op) {
             {.in = {{{4}}}, .attrs = {{"dim", Dim(0)}}},
             {.in = {{{2, 3}}, {{1, 2}}}, .attrs = {{"dim", Dim(0)}}, .bad = "tensors[1] has size 2 in dim 1, not 3"},
             {.in = {{{2, 3}}, {{2}}}, .attrs = {{"dim", Dim(0)}}, .bad = "tensors[1] has rank 1, not 2"},
+            {.in = {}, .attrs = {{"dim", Dim(0)}}, .bad = "needs at least one tensor"},
             {.in = {{{}}, {{}}}, .attrs = {{"dim", Dim(0)}}, .bad = "tensors without dims cannot be joined"}};
       });
 }
@@ -123,6 +124,7 @@ void def_stack(Op& op) {
         return std::vector<Sample>{
             {.in = {{{2, 3}}, {{2, 3}}}, .attrs = {{"dim", Dim(1)}}},
             {.in = {{{}}, {{}}}, .attrs = {{"dim", Dim(-1)}}},
+            {.in = {}, .attrs = {{"dim", Dim(0)}}, .bad = "needs at least one tensor"},
             {.in = {{{2}}, {{3}}}, .attrs = {{"dim", Dim(0)}}, .bad = "tensors[1] has shape [3], not [2]"}};
       });
 }
@@ -369,6 +371,7 @@ void def_roll(Op& op) {
             {.in = {{{2, 3}}}, .attrs = with({1}, Attr())},
             {.in = {{{2, 3}}}, .attrs = with({-1, 5}, Shape{0, -1})},
             {.in = {{{0}}}, .attrs = with({1}, Shape{0})},
+            {.in = {{{2, 3}}}, .attrs = with({1, 2}, Shape{0}), .bad = "shifts and dims differ in length"},
             {.in = {{{2, 3}}}, .attrs = with({1, 2}, Attr()), .bad = "without dims, shifts must be one number"}};
       });
 }

@@ -1,4 +1,5 @@
 // Views that keep all elements: the same values in the same storage under another shape.
+#include "core/storage.h"
 #include "ops/batching.h"
 #include "ops/shape/shape.h"
 #include "thixo/tensor.h"
@@ -147,6 +148,29 @@ void def_reshape(Op& op) {
       });
 }
 
+namespace {
+
+/// ValueError when the last element lies behind the storage; nothing is known of tensors without memory.
+void check_storage(const Call& c, const Shape& size, const Shape& stride, Dim offset) {
+  const TensorRecord& r = *c.in[0].record();
+  if (!r.storage || numel_of(size) == 0) return;
+  // By division, so that no product of hostile numbers wraps.
+  const auto room = static_cast<int64_t>(r.storage->bytes / item_size(r.dtype));
+  int64_t left = room - 1 - offset.value();
+  bool fits = left >= 0;
+  for (size_t d = 0; fits && d < size.size(); ++d) {
+    const int64_t steps = size[d].value() - 1, step = stride[d].value();
+    fits = steps == 0 || step <= left / steps;
+    left -= fits ? steps * step : 0;
+  }
+  if (fits) return;
+  throw c.error(ErrorKind::Value, "size " + shape_str(size) + ", stride " + shape_str(stride) + " and storage_offset " +
+                                      offset.str() + " lead out of the storage of " + std::to_string(room) +
+                                      " elements");
+}
+
+}  // namespace
+
 void def_as_strided(Op& op) {
   op.schema("as_strided(input: Tensor, size: size, stride: size, storage_offset: int? = None) -> Tensor")
       .doc("A view of the tensor's storage with any shape, strides and offset (in elements).")
@@ -166,6 +190,7 @@ void def_as_strided(Op& op) {
         Dim offset = c.none("storage_offset") ? Dim(c.in[0].storage_offset()) : c.integer("storage_offset");
         if (!offset.is_symbolic() && offset.value() < 0)
           throw c.error(ErrorKind::Value, "storage_offset " + offset.str() + " is negative");
+        check_storage(c, size, stride, offset);
         return ViewSpec{size, stride, offset};
       })
       .grad([](GradCtx& c) {
@@ -210,6 +235,12 @@ void def_as_strided(Op& op) {
             {.in = {{{4}}},
              .attrs = {{"size", Shape{2}}, {"stride", Shape{1, 1}}, {"storage_offset", Attr()}},
              .bad = "differ in length"},
+            {.in = {{{4}}},
+             .attrs = {{"size", Shape{2}}, {"stride", Shape{1}}, {"storage_offset", Dim(-1)}},
+             .bad = "storage_offset -1 is negative"},
+            {.in = {{{4}}},
+             .attrs = {{"size", Shape{3}}, {"stride", Shape{2}}, {"storage_offset", Attr()}},
+             .bad = "size [3], stride [2] and storage_offset 0 lead out of the storage of"},
             {.in = {{{4}}},
              .attrs = {{"size", Shape{2}}, {"stride", Shape{-1}}, {"storage_offset", Attr()}},
              .bad = "negative stride"}};
@@ -256,6 +287,9 @@ void def_expand(Op& op) {
             {.in = {{{1, 3}}}, .attrs = {{"size", Shape{2, 4, -1}}}},
             {.in = {{{1}}}, .attrs = {{"size", Shape{0}}}},
             {.in = {{{2}}}, .attrs = {{"size", Shape{3}}}, .bad = "cannot expand dim 0 of size 2 to 3"},
+            {.in = {{{2}}},
+             .attrs = {{"size", Shape{-1, 2}}},
+             .bad = "-1 stands for a size that the tensor does not have"},
             {.in = {{{2, 2}}}, .attrs = {{"size", Shape{2}}}, .bad = "has fewer dims"}};
       });
 }
