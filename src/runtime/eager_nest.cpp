@@ -236,15 +236,6 @@ const NestPlan* nest_plan(const Call& call, const Spec& result) {
 
 namespace {
 
-// Results that came out of a decomposition as views of what it made are tensors like others.
-Values without_views(Values values) {
-  for (Tensor& t : values) {
-    const TensorRecord& r = *t.record();
-    if (r.view) t = Tensor(new_record_on(r.storage, r.shape, r.strides, r.offset, r.dtype));
-  }
-  return values;
-}
-
 // A reduction in a dtype that the pack does not read: converted first.
 Values reduce_converted(const Call& call, const NestPlan& plan) {
   const DType from = call.dtype(0), to = plan.form.value.dtype();
@@ -276,6 +267,17 @@ Values nest_with_wide_indices(const Call& call) {
 
 }  // namespace
 
+Values without_views(const Call& call, Values values) {
+  for (Tensor& t : values) {
+    const TensorRecord& r = *t.record();
+    const bool given = std::any_of(call.in.begin(), call.in.end(), [&](const Tensor& x) {
+      return x.defined() && x.record()->storage.get() == r.storage.get();
+    });
+    if (r.view && !given) t = Tensor(new_record_on(r.storage, r.shape, r.strides, r.offset, r.dtype));
+  }
+  return values;
+}
+
 Values eager_nest(const Call& call) {
   if (has_narrow_index(call)) return nest_with_wide_indices(call);
   check_index_bounds(call);
@@ -285,7 +287,7 @@ Values eager_nest(const Call& call) {
   const NestPlan* plan = specs.size() == 1 ? nest_plan(call, spec) : nullptr;
   if (plan != nullptr && plan->reduce) return {eager_reduce(call, *plan, spec)};
   if (plan != nullptr && plan->kernel != nullptr) return {run_nest(call, *plan, spec)};
-  if (call.op->compose) return without_views(call.op->compose(call));
+  if (call.op->compose) return without_views(call, call.op->compose(call));
   if (plan != nullptr && plan->form.combine && !call.in.empty()) return reduce_converted(call, *plan);
   throw no_form(call);
 }

@@ -33,6 +33,10 @@ struct NestPlan {
 /// form.
 const NestPlan* nest_plan(const Call& call, const Spec& result);
 
+/// Results that came out of a decomposition as views of what it made are tensors like others: whoever watches calls (a
+/// recorder) knows nothing of their bases.
+Values without_views(const Call& call, Values values);
+
 /// The result of a reduction over one operand.
 Tensor eager_reduce(const Call& call, const NestPlan& plan, const Spec& result);
 

@@ -206,7 +206,7 @@ Values eager_rows(const Call& call) {
   const SmallVec<int64_t, 8> sizes = codegen::row_sizes(call);
   if (const RowPlan* plan = row_plan(call, sizes)) return run_rows(call, *plan, sizes);
   if (std::optional<Values> out = run_transposed(call)) return std::move(*out);
-  return call.op->compose(call);
+  return without_views(call, call.op->compose(call));
 }
 
 }  // namespace thixo::detail

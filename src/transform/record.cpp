@@ -128,6 +128,31 @@ ValueId Recorder::replay_views(const Tensor& t) {
   return v;
 }
 
+/// t lies over the storage of `kept`, whose strides are eager's: the program's values are row-major, so t is expressed by
+/// the dims of `kept` and not by strides.
+ValueId Recorder::reordered(const Tensor& kept, ValueId v, const Tensor& t) {
+  Shape dims;
+  bool same = kept.dim() == t.dim() && kept.storage_offset() == t.storage_offset();
+  for (int64_t d = 0; same && d < t.dim(); ++d) {
+    int64_t from = 0;
+    auto fits = [&](int64_t k) {
+      const auto i = static_cast<size_t>(k), j = static_cast<size_t>(d);
+      return kept.shape()[i] == t.shape()[j] && kept.strides()[i] == t.strides()[j] &&
+             std::find(dims.begin(), dims.end(), Dim(k)) == dims.end();
+    };
+    while (from < kept.dim() && !fits(from)) ++from;
+    same = from < kept.dim();
+    dims.push_back(from);
+  }
+  if (!same) {
+    throw NotImplementedError("compile: a detached view of a tensor that does not lie row by row in memory")
+        .fix("call contiguous() before the view is made");
+  }
+  static const OpDef* permute = find_op("permute");
+  const Attr attrs[] = {dims};
+  return node(permute, attrs, {v}, {});
+}
+
 ValueId Recorder::value_of(const Tensor& t) {
   const TensorRecord* r = t.record();
   if (r->wrapper) throw InternalError("compile: a transform's value reached the recorder");
@@ -151,6 +176,7 @@ ValueId Recorder::value_of(const Tensor& t) {
     if (r->grad && !seen->second.keep.is_same(t)) other_handles_.push_back(t);
     return seen->second.value;
   }
+  if (!seen->second.keep.is_contiguous()) return reordered(seen->second.keep, seen->second.value, t);
   static const OpDef* as_strided = find_op("as_strided");  // another tensor over the same storage, without a chain
   const Attr attrs[] = {t.shape(), t.strides(), Dim(t.storage_offset())};
   return node(as_strided, attrs, {seen->second.value}, {});

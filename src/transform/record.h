@@ -81,6 +81,7 @@ class Recorder final : public Interpreter {
   };
   ValueId input(const Tensor& t, InputKind kind);
   ValueId replay_views(const Tensor& t);
+  ValueId reordered(const Tensor& kept, ValueId v, const Tensor& t);
   ValueId node(const OpDef* op, std::span<const Attr> attrs, std::vector<ValueId> in, const SourceLoc& at);
   void remember(const Tensor& t, ValueId v);
   void refuse_write_to_argument_view(const Tensor& self) const;

@@ -267,7 +267,7 @@ TEST_P(CompiledChain, IsAsExactAsEager) {
         ASSERT_EQ(shape_str(got[r].shape()), shape_str(eager[r].shape()));
         ASSERT_EQ(got[r].dtype(), eager[r].dtype());
         const double allowed = 8 * worst(eager[r], truth[r]) + 16 * size_of(truth[r]) * 0x1p-24;
-        EXPECT_LE(worst(got[r], truth[r]), allowed) << "result " << r;
+        EXPECT_LE(worst(got[r], truth[r]), allowed) << "result " << r << "\n" << f.function().explain(second);
       }
     } catch (const Error& e) {
       ADD_FAILURE() << e.what();
