@@ -146,6 +146,7 @@ CASES = {
     "norm": Case((MATRIX,), lambda t, x: t.norm(x, 2, dim=-1), 1, 0, 1, 1, numpy=lambda np, x: np.linalg.norm(x, axis=-1)),
     "var": _reduce("var", saves=1),
     "std": _reduce("std", saves=1),
+    "var_mean": Case((MATRIX,), lambda t, x: t.var_mean(x, -1)[0], 1, 0, 1, 1),
     "amax": _reduce("amax", saves=1, function="max"),
     "amin": _reduce("amin", saves=1, function="min"),
     "max": Case((MATRIX,), lambda t, x: t.max(x, -1)[0], 1, 0, 0, 1, numpy=lambda np, x: x.max(-1)),
@@ -160,11 +161,15 @@ CASES = {
     "nll_loss": Case((MATRIX, ((N,), "index")), lambda t, x, y: _op(t, "nll_loss")(x, y), 0.01, 0, 0, 1),
     "mse_loss": _loss("mse_loss"),
     "l1_loss": _loss("l1_loss"),
+    "binary_cross_entropy_with_logits": Case(
+        (MATRIX, (MATRIX, "unit")), lambda t, x, y: _op(t, "binary_cross_entropy_with_logits")(x, y), 2, 0, 2, 2
+    ),
     "cumsum": Case((MATRIX,), lambda t, x: t.cumsum(x, -1), numpy=lambda np, x: np.cumsum(x, -1)),
     "cat": Case(((N // 2, N), (N // 2, N)), lambda t, x, y: t.cat((x, y)), numpy=lambda np, x, y: np.concatenate((x, y))),
     "stack": Case(((N // 2, N), (N // 2, N)), lambda t, x, y: t.stack((x, y)), numpy=lambda np, x, y: np.stack((x, y))),
     "clone": Case((MATRIX,), lambda t, x: t.clone(x), grad_reads=0, grad_writes=0, grad=False, numpy=lambda np, x: x.copy()),
     "constant_pad_nd": Case((MATRIX,), lambda t, x: t.constant_pad_nd(x, (1, 1)), numpy=lambda np, x: np.pad(x, ((0, 0), (1, 1)))),
+    "pad": Case((MATRIX,), lambda t, x: _op(t, "pad")(x, (1, 1)), numpy=lambda np, x: np.pad(x, ((0, 0), (1, 1)))),
     "flip": Case((MATRIX,), lambda t, x: t.flip(x, (1,)), numpy=lambda np, x: np.ascontiguousarray(np.flip(x, 1))),
     "roll": Case((MATRIX,), lambda t, x: t.roll(x, (5,), (1,)), numpy=lambda np, x: np.roll(x, 5, 1)),
     "repeat": Case(((N // 2, N),), lambda t, x: t.repeat(x, (2, 1)), 0.5, 1, 1, 0.5, numpy=lambda np, x: np.tile(x, (2, 1))),
@@ -194,6 +199,9 @@ CASES = {
         (HEADS,) * 3, lambda t, q, k, v: _op(t, "scaled_dot_product_attention")(q, k, v), flop=_ATTENTION, grad_flop=2.5 * _ATTENTION
     ),
     "max_pool2d": Case((IMAGES,), lambda t, x: _op(t, "max_pool2d")(x, 2), 1, 0.25, 0.25, 1),
+    "max_pool2d_with_indices": Case(
+        (IMAGES,), lambda t, x: _op(t, "max_pool2d_with_indices")(x, 2)[0], 1, 0.25, 0.25, 1, ints=0.5
+    ),
     "avg_pool2d": Case((IMAGES,), lambda t, x: _op(t, "avg_pool2d")(x, 2), 1, 0.25, 0.25, 1),
     "BatchNorm2d": Case((IMAGES,), lambda t, x: _batch_norm(t)(x), 1, 1, 2, 1, bf16=False),
     "dropout": Case((MATRIX,), lambda t, x: _op(t, "dropout")(x, 0.5, True), grad_reads=1.25),
