@@ -8,15 +8,27 @@ functions), thixo/gen/tensor_methods.inc (members of Tensor), private_ops.h (fun
 ops_front.cpp (the bodies), ops_list.cpp (the one explicit list of all definitions) and op_ids.h. A file is rewritten
 only when its text changes. The grammar of a schema is in src/ir/schema.h; the C++ parser is src/ir/schema.cpp.
 """
+
 import re
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 DEFINITION = re.compile(r"^void def_(\w+)\(Op& op\) \{\s*op\.schema\(((?:\s*\"(?:[^\"\\]|\\.)*\")+)\)", re.M)
-CPP_TYPE = {"bool": "bool", "int": "Dim", "float": "double", "scalar": "Scalar", "dim": "int64_t", "dims": "IntList",
-            "size": "Shape", "dtype": "DType", "device": "Device", "string": "std::string", "rng": "Generator*",
-            "chain": "ViewChain"}
+CPP_TYPE = {
+    "bool": "bool",
+    "int": "Dim",
+    "float": "double",
+    "scalar": "Scalar",
+    "dim": "int64_t",
+    "dims": "IntList",
+    "size": "Shape",
+    "dtype": "DType",
+    "device": "Device",
+    "string": "std::string",
+    "rng": "Generator*",
+    "chain": "ViewChain",
+}
 
 
 @dataclass
@@ -190,7 +202,9 @@ def attr_value(p):
     k = "enum" if "|" in p.kind else p.kind
     if k == "rng":
         return None
-    wrap = {"int": "Attr(Dim({}))", "dim": "Attr(Dim({}))", "dims": "list_attr({})", "size": "Attr(Shape({}))"}.get(k, "Attr({})")
+    wrap = {"int": "Attr(Dim({}))", "dim": "Attr(Dim({}))", "dims": "list_attr({})", "size": "Attr(Shape({}))"}.get(
+        k, "Attr({})"
+    )
     if p.optional and k == "dims":
         return f"{v}.empty() ? Attr() : {wrap.format(v)}"
     if p.optional:
@@ -230,7 +244,8 @@ def front_body(s, form):
         values = [attr_value(p) or "Attr(RngKey{})" for p in s.attrs]
         lines.append("  " + ("" if rng else "const ") + "Attr attrs[] = {" + ", ".join(values) + "};")
     at = "at" if method or not carries_place(s) else f"{first.name}.at()"
-    lines.append(f"  {'Call' if any(p.kind == 'rng' for p in s.attrs) else 'const Call'} call{{&op_by_id({op_id(s)}), {in_expr}, {'attrs' if s.attrs else '{}'}, {at}}};")
+    call_type = "Call" if any(p.kind == "rng" for p in s.attrs) else "const Call"
+    lines.append(f"  {call_type} call{{&op_by_id({op_id(s)}), {in_expr}, {'attrs' if s.attrs else '{}'}, {at}}};")
     for i, p in enumerate(s.attrs):
         if p.kind == "rng":
             v = f"options.{p.name}" if p.keyword else p.name
@@ -242,7 +257,11 @@ def front_body(s, form):
     elif s.listed:
         lines += ["  Values results = dispatch(call);", "  return TensorList(results.begin(), results.end());"]
     elif s.takes_requires_grad:
-        lines += ["  Tensor made = dispatch1(call);", "  if (options.requires_grad) made.requires_grad_();", "  return made;"]
+        lines += [
+            "  Tensor made = dispatch1(call);",
+            "  if (options.requires_grad) made.requires_grad_();",
+            "  return made;",
+        ]
     elif len(s.results) == 1:
         lines.append("  return dispatch1(call);")
     else:
@@ -271,7 +290,10 @@ def render(schemas):
     options, functions, hidden, methods, front = [], [], [], [], []
     for s in schemas:
         if s.keywords:
-            rows = "".join(f"  {cpp_type(p)} {p.name}{' = ' + cpp_default(p) if p.default is not None else '{}'};\n" for p in s.keywords)
+            rows = "".join(
+                f"  {cpp_type(p)} {p.name}{' = ' + cpp_default(p) if p.default is not None else '{}'};\n"
+                for p in s.keywords
+            )
             if s.takes_requires_grad:
                 rows += "  bool requires_grad = false;\n"
             options.append(f"struct {s.options} {{\n{rows}}};")
@@ -283,28 +305,46 @@ def render(schemas):
         front.append(f"{ret} {s.name}({parameters(s, defaults=False)}) {{\n{front_body(s, 'function')}\n}}")
         if has_out(s):
             functions.append(f"THIXO_API Tensor& {s.name}_out({parameters(s, leading='Tensor& out')});")
-            front.append(f"Tensor& {s.name}_out({parameters(s, defaults=False, leading='Tensor& out')}) {{\n{front_body(s, 'out')}\n}}")
+            given = parameters(s, defaults=False, leading="Tensor& out")
+            front.append(f"Tensor& {s.name}_out({given}) {{\n{front_body(s, 'out')}\n}}")
         if has_method(s):
             methods.append(f"{ret} {s.name}({parameters(s, skip_first=True)}) const;")
-            front.append(f"{ret} Tensor::{s.name}({parameters(s, skip_first=True, defaults=False)}) const {{\n{front_body(s, 'method')}\n}}")
+            given = parameters(s, skip_first=True, defaults=False)
+            front.append(f"{ret} Tensor::{s.name}({given}) const {{\n{front_body(s, 'method')}\n}}")
         if has_inplace(s):
             methods.append(f"Tensor& {s.name}_({parameters(s, skip_first=True)});")
-            front.append(f"Tensor& Tensor::{s.name}_({parameters(s, skip_first=True, defaults=False)}) {{\n{front_body(s, 'inplace')}\n}}")
+            given = parameters(s, skip_first=True, defaults=False)
+            front.append(f"Tensor& Tensor::{s.name}_({given}) {{\n{front_body(s, 'inplace')}\n}}")
     head = "// Generated by tools/opgen.py from the schemas in src/ops; do not edit.\n"
     ids = ", ".join(op_id(s)[6:] for s in schemas)
     defs = "\n".join(f"void def_{s.function}(Op& op);" for s in schemas)
     entries = ",\n".join(f"    def_{s.function}" for s in schemas)
     return {
-        "thixo/gen/op_options.h": head + "#pragma once\nnamespace thixo {\n" + "\n".join(options) + "\n}  // namespace thixo\n",
-        "thixo/gen/ops.h": head + "#pragma once\n#include <tuple>\nnamespace thixo {\n" + "\n".join(functions) + "\n}  // namespace thixo\n",
-        "private_ops.h": head + '#pragma once\n#include "thixo/attr.h"\n#include "thixo/tensor.h"\nnamespace thixo {\n' + "\n".join(hidden) + "\n}  // namespace thixo\n",
+        "thixo/gen/op_options.h": head
+        + "#pragma once\nnamespace thixo {\n"
+        + "\n".join(options)
+        + "\n}  // namespace thixo\n",
+        "thixo/gen/ops.h": head
+        + "#pragma once\n#include <tuple>\nnamespace thixo {\n"
+        + "\n".join(functions)
+        + "\n}  // namespace thixo\n",
+        "private_ops.h": head
+        + '#pragma once\n#include "thixo/attr.h"\n#include "thixo/tensor.h"\nnamespace thixo {\n'
+        + "\n".join(hidden)
+        + "\n}  // namespace thixo\n",
         "thixo/gen/tensor_methods.inc": head + "\n".join(methods) + "\n",
         "op_ids.h": head + f"#pragma once\nnamespace thixo {{\nstruct OpId {{ enum : int {{ {ids} }}; }};\n}}\n",
-        "ops_list.cpp": head + '#include "ir/op.h"\nnamespace thixo::ops {\n' + defs
+        "ops_list.cpp": head
+        + '#include "ir/op.h"\nnamespace thixo::ops {\n'
+        + defs
         + "\nextern void (*const kDefinitions[])(Op&);\nextern const int kDefinitionCount;\n"
-        + f"void (*const kDefinitions[])(Op&) = {{\n{entries}\n}};\nconst int kDefinitionCount = {len(schemas)};\n}}  // namespace thixo::ops\n",
-        "ops_front.cpp": head + '#include "ir/dispatch.h"\n#include "ir/front.h"\n#include "op_ids.h"\n#include "private_ops.h"\nnamespace thixo {\n'
-        + "\n".join(front) + "\n}  // namespace thixo\n",
+        + f"void (*const kDefinitions[])(Op&) = {{\n{entries}\n}};\n"
+        + f"const int kDefinitionCount = {len(schemas)};\n}}  // namespace thixo::ops\n",
+        "ops_front.cpp": head
+        + '#include "ir/dispatch.h"\n#include "ir/front.h"\n#include "op_ids.h"\n'
+        + '#include "private_ops.h"\nnamespace thixo {\n'
+        + "\n".join(front)
+        + "\n}  // namespace thixo\n",
     }
 
 
