@@ -11,10 +11,19 @@
 using namespace thixo;
 
 struct NetImpl : nn::Module {
-  nn::Sequential features{this, "features",
-                          nn::Conv2d(1, 32, 3, {.padding = 1}), nn::BatchNorm2d(32), nn::ReLU(),
-                          nn::Conv2d(32, 32, 3, {.padding = 1}), nn::BatchNorm2d(32), nn::ReLU(), nn::MaxPool2d(2),
-                          nn::Conv2d(32, 64, 3, {.padding = 1}), nn::BatchNorm2d(64), nn::ReLU(), nn::MaxPool2d(2)};
+  nn::Sequential features{this,
+                          "features",
+                          nn::Conv2d(1, 32, 3, {.padding = 1}),
+                          nn::BatchNorm2d(32),
+                          nn::ReLU(),
+                          nn::Conv2d(32, 32, 3, {.padding = 1}),
+                          nn::BatchNorm2d(32),
+                          nn::ReLU(),
+                          nn::MaxPool2d(2),
+                          nn::Conv2d(32, 64, 3, {.padding = 1}),
+                          nn::BatchNorm2d(64),
+                          nn::ReLU(),
+                          nn::MaxPool2d(2)};
   nn::Dropout dropout{this, "dropout", 0.3};
   nn::Linear head{this, "head", 64 * 2 * 2, 10};
   Tensor forward(const Tensor& x) override { return head(dropout(features(x).flatten(1))); }

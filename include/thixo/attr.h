@@ -25,7 +25,8 @@ struct RngKey {
 };
 
 /// monostate: None. Dim: an int. Shape: a list of ints or sizes. string: an enum or a name.
-using Attr = std::variant<std::monostate, bool, Dim, double, Scalar, Shape, std::string, DType, Device, RngKey, ViewChain>;
+using Attr =
+    std::variant<std::monostate, bool, Dim, double, Scalar, Shape, std::string, DType, Device, RngKey, ViewChain>;
 
 /// One view op on the way from a base to a view.
 struct ViewStep {

@@ -16,8 +16,7 @@ namespace thixo {
 class THIXO_API Dim {
  public:
   Dim() = default;
-  template <std::integral T>
-  Dim(T v) : v_(static_cast<int64_t>(v)) {}  // NOLINT: a size is a number
+  template <std::integral T> Dim(T v) : v_(static_cast<int64_t>(v)) {}  // NOLINT: a size is a number
 
   /// A named size, at least 1: named("N") is equal to every other named("N").
   static Dim named(const std::string& name);
@@ -32,8 +31,12 @@ class THIXO_API Dim {
   friend Dim operator-(Dim a, Dim b) { return plain(a, b) ? Dim(a.v_ - b.v_) : symbolic('-', a, b); }
   friend Dim operator*(Dim a, Dim b) { return plain(a, b) ? Dim(a.v_ * b.v_) : symbolic('*', a, b); }
   /// Floor division and its remainder, as in Python. A zero divisor throws ValueError.
-  friend Dim operator/(Dim a, Dim b) { return plain(a, b) && a.v_ >= 0 && b.v_ > 0 ? Dim(a.v_ / b.v_) : symbolic('/', a, b); }
-  friend Dim operator%(Dim a, Dim b) { return plain(a, b) && a.v_ >= 0 && b.v_ > 0 ? Dim(a.v_ % b.v_) : symbolic('%', a, b); }
+  friend Dim operator/(Dim a, Dim b) {
+    return plain(a, b) && a.v_ >= 0 && b.v_ > 0 ? Dim(a.v_ / b.v_) : symbolic('/', a, b);
+  }
+  friend Dim operator%(Dim a, Dim b) {
+    return plain(a, b) && a.v_ >= 0 && b.v_ > 0 ? Dim(a.v_ % b.v_) : symbolic('%', a, b);
+  }
   /// Equal expressions are equal without a guard; otherwise both are resolved.
   friend bool operator==(Dim a, Dim b) { return a.v_ == b.v_ || (!plain(a, b) && a.value() == b.value()); }
 

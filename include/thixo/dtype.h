@@ -55,11 +55,9 @@ THIXO_API bool can_cast(DType from, DType to);
 THIXO_API DType default_dtype();
 THIXO_API void set_default_dtype(DType t);  ///< one of the four float types, else DTypeError
 
-template <class T>
-struct dtype_of_t;
-#define THIXO_DTYPE_OF(T, D) \
-  template <>                \
-  struct dtype_of_t<T> {     \
+template <class T> struct dtype_of_t;
+#define THIXO_DTYPE_OF(T, D)                 \
+  template <> struct dtype_of_t<T> {         \
     static constexpr DType value = DType::D; \
   };
 THIXO_DTYPE_OF(double, F64)
@@ -76,7 +74,6 @@ THIXO_DTYPE_OF(bool, Bool)
 THIXO_DTYPE_OF(std::complex<float>, C64)
 THIXO_DTYPE_OF(std::complex<double>, C128)
 #undef THIXO_DTYPE_OF
-template <class T>
-inline constexpr DType dtype_of = dtype_of_t<T>::value;
+template <class T> inline constexpr DType dtype_of = dtype_of_t<T>::value;
 
 }  // namespace thixo

@@ -30,12 +30,14 @@ THIXO_API OpFacts op_facts(const OpDef& op);
 using OpResults = SmallVec<Tensor, 2>;
 /// A call with operands and attributes flat, in the order of the schema; absent operands are undefined tensors.
 /// Throws as the C++ function of this op would.
-THIXO_API OpResults call_op(const OpDef& op, std::span<const Tensor> in, std::span<const Attr> attrs, SourceLoc at = SourceLoc::current());
+THIXO_API OpResults call_op(const OpDef& op, std::span<const Tensor> in, std::span<const Attr> attrs,
+                            SourceLoc at = SourceLoc::current());
 /// The in-place form: in[0] receives the result.
-THIXO_API void call_op_inplace(const OpDef& op, std::span<const Tensor> in, std::span<const Attr> attrs, SourceLoc at = SourceLoc::current());
+THIXO_API void call_op_inplace(const OpDef& op, std::span<const Tensor> in, std::span<const Attr> attrs,
+                               SourceLoc at = SourceLoc::current());
 /// The out= form.
-THIXO_API void call_op_out(const OpDef& op, std::span<const Tensor> in, std::span<const Attr> attrs, std::span<const Tensor> out,
-                           SourceLoc at = SourceLoc::current());
+THIXO_API void call_op_out(const OpDef& op, std::span<const Tensor> in, std::span<const Attr> attrs,
+                           std::span<const Tensor> out, SourceLoc at = SourceLoc::current());
 /// Draws the value of an rng attribute from g (the default generator when null); the other attributes are set.
 THIXO_API RngKey draw_rng(const OpDef& op, std::span<const Tensor> in, std::span<const Attr> attrs, Generator* g);
 

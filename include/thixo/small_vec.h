@@ -11,8 +11,7 @@
 
 namespace thixo {
 
-template <class T, size_t N>
-class SmallVec {
+template <class T, size_t N> class SmallVec {
  public:
   SmallVec() = default;
   SmallVec(std::initializer_list<T> v) { append(v.begin(), v.end()); }
@@ -56,8 +55,7 @@ class SmallVec {
     new (data_ + size_++) T(std::move(v));
   }
   void pop_back() { data_[--size_].~T(); }
-  template <class It>
-  void append(It first, It last) {
+  template <class It> void append(It first, It last) {
     for (; first != last; ++first) push_back(*first);
   }
   void insert(size_t at, T v) {

@@ -35,8 +35,7 @@ using TensorList = std::vector<Tensor>;
 class IntList : public SmallVec<int64_t, kMaxRank> {
  public:
   IntList() = default;
-  template <std::integral T>
-  IntList(T v) { push_back(static_cast<int64_t>(v)); }  // NOLINT
+  template <std::integral T> IntList(T v) { push_back(static_cast<int64_t>(v)); }  // NOLINT
   IntList(std::initializer_list<int64_t> v) : SmallVec(v) {}
   IntList(std::span<const int64_t> v) : SmallVec(v) {}  // NOLINT
 };
@@ -117,15 +116,12 @@ class THIXO_API Tensor {
   uint32_t version() const;
 
   /// First element. Error when T is not the dtype, or the tensor is abstract (meta, under vmap, ...).
-  template <class T>
-  T* data() const { return static_cast<T*>(checked_data(dtype_of<T>)); }
+  template <class T> T* data() const { return static_cast<T*>(checked_data(dtype_of<T>)); }
   void* raw_data() const;  ///< untyped; 16-bit floats too
-  template <class T = double>
-  T item() const { return item_scalar_as<T>(); }
+  template <class T = double> T item() const { return item_scalar_as<T>(); }
   Scalar item_scalar() const;  ///< ValueError unless there is exactly one element
   /// All elements in row-major order; T must be the dtype.
-  template <class T>
-  std::vector<T> to_vector() const {
+  template <class T> std::vector<T> to_vector() const {
     Tensor c = contiguous();
     const T* p = c.data<T>();
     return std::vector<T>(p, p + static_cast<size_t>(numel().value()));
@@ -170,8 +166,7 @@ class THIXO_API Tensor {
 
  private:
   void* checked_data(DType want) const;
-  template <class T>
-  T item_scalar_as() const {
+  template <class T> T item_scalar_as() const {
     Scalar s = item_scalar();
     if constexpr (std::is_same_v<T, std::complex<double>>) {
       return s.to_complex();
@@ -200,7 +195,8 @@ class THIXO_API TensorArg {
 
  private:
   template <class T>
-  using Wide = std::conditional_t<std::is_same_v<T, bool>, bool, std::conditional_t<std::is_integral_v<T>, int64_t, double>>;
+  using Wide =
+      std::conditional_t<std::is_same_v<T, bool>, bool, std::conditional_t<std::is_integral_v<T>, int64_t, double>>;
   Tensor number_;
   const Tensor* t_;
   SourceLoc at_;
@@ -209,8 +205,7 @@ class THIXO_API TensorArg {
 /// One entry of an index.
 class TensorIndex {
  public:
-  template <std::integral T>
-  TensorIndex(T i) : v_(static_cast<int64_t>(i)) {}  // NOLINT
+  template <std::integral T> TensorIndex(T i) : v_(static_cast<int64_t>(i)) {}  // NOLINT
   TensorIndex(Slice s) : v_(s) {}                    // NOLINT
   TensorIndex(Ellipsis_ e) : v_(e) {}                // NOLINT
   TensorIndex(NewAxis_ n) : v_(n) {}                 // NOLINT
@@ -233,10 +228,10 @@ THIXO_API Tensor empty(const Shape& shape, TensorOptions options = {});
 /// Strides in elements; the Storage is just large enough. Throws ShapeError on negative sizes or strides.
 THIXO_API Tensor empty_strided(const Shape& shape, const Strides& strides, TensorOptions options = {});
 /// Foreign memory without a copy; `release` runs when the last view is gone.
-THIXO_API Tensor from_blob(void* data, const Shape& shape, const Strides& strides, DType dtype, std::function<void()> release);
+THIXO_API Tensor from_blob(void* data, const Shape& shape, const Strides& strides, DType dtype,
+                           std::function<void()> release);
 /// Copies: tensor(std::vector<float>{1, 2, 3}, {3}).
-template <class T>
-Tensor tensor(const std::vector<T>& values, const Shape& shape) {
+template <class T> Tensor tensor(const std::vector<T>& values, const Shape& shape) {
   Tensor t = empty(shape, {.dtype = dtype_of<T>});
   if (static_cast<size_t>(t.numel().value()) != values.size()) {
     throw ShapeError("tensor: " + std::to_string(values.size()) + " values for shape " + shape_str(shape));

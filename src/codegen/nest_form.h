@@ -16,21 +16,21 @@ namespace thixo::codegen {
 
 /// A read of an operand in a nest.
 struct NestRead {
-  Expr at;      // the At node
+  Expr at;  // the At node
   int operand;
 };
 
 struct NestForm {
-  int rank = 1;                  ///< axes of the result; a result without dims counts as one of size 1
-  std::vector<DType> in;         ///< element types in memory, per operand; where values are only moved one of the same size
+  int rank = 1;  ///< axes of the result; a result without dims counts as one of size 1
+  std::vector<DType> in;  ///< element types in memory, per operand; where values are only moved one of the same size
   DType out = DType::F32;
-  bool moved = false;            ///< elements of `out`'s size are moved, whatever they are
-  Expr value;                    ///< over At, Axis, Size, Param; Axis kPlace is the element's number in row-major order
+  bool moved = false;  ///< elements of `out`'s size are moved, whatever they are
+  Expr value;  ///< over At, Axis, Size, Param; Axis kPlace is the element's number in row-major order
   std::vector<NestRead> reads;
   std::vector<std::string> params;  ///< attributes, "rng.key" and "rng.counter" among them
   std::vector<DType> param_types;
-  uint32_t mergeable = 0;        ///< bit d: axes d and d+1 may be merged
-  bool uniform = false;          ///< no axis is used: every element is the same
+  uint32_t mergeable = 0;  ///< bit d: axes d and d+1 may be merged
+  bool uniform = false;  ///< no axis is used: every element is the same
   // Reductions.
   std::vector<NestCtx::Reduce> reduce;
   std::optional<Combine> combine;
@@ -45,14 +45,14 @@ std::optional<NestForm> nest_form(const Call& call, std::span<const Spec> result
 struct NestSize {
   enum Kind : uint8_t { Extent, Stride, Value } kind;
   int operand = 0;  // Stride
-  int dim = 0;      // Stride: of the operand; Extent: the merged axis
-  Dim value;        // Value: over n, o and a
+  int dim = 0;  // Stride: of the operand; Extent: the merged axis
+  Dim value;  // Value: over n, o and a
 };
 struct NestKernel {
-  Kernel kernel;                 ///< one operand a buffer, then the result; unused operands have none
-  std::vector<int> operands;     ///< per input buffer
-  std::vector<NestSize> sizes;   ///< per integer argument
-  int axes = 1;                  ///< after merging; the last one is the inner loop, the others the parallel axis
+  Kernel kernel;  ///< one operand a buffer, then the result; unused operands have none
+  std::vector<int> operands;  ///< per input buffer
+  std::vector<NestSize> sizes;  ///< per integer argument
+  int axes = 1;  ///< after merging; the last one is the inner loop, the others the parallel axis
 };
 /// Where a reduction is no reduce_form (windows: reduce_kernels.h), its axes are loops for each element.
 /// The kernel of a form for a row-major result. `merged`: a subset of form.mergeable. `contiguous`:

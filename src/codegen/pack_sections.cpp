@@ -13,16 +13,8 @@ namespace thixo::codegen {
 
 std::span<const PackSection> pack_sections() {
   static constexpr PackSection kSections[] = {
-      add_cast_kernels,
-      add_gemm_kernels,
-      add_gemv_kernels,
-      add_pointwise_kernels,
-      add_nest_kernels,
-      add_row_kernels,
-      add_scan_kernels,
-      add_channel_kernels,
-      add_attention_kernels,
-      add_update_kernels,
+      add_cast_kernels, add_gemm_kernels, add_gemv_kernels,    add_pointwise_kernels, add_nest_kernels,
+      add_row_kernels,  add_scan_kernels, add_channel_kernels, add_attention_kernels, add_update_kernels,
   };
   return kSections;
 }

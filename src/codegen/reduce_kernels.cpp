@@ -79,8 +79,7 @@ Kernel reduce_columns_kernel(const ReduceForm& f, bool contiguous) {
   k.sizes = {Dim::named("C"), Dim::named("reduced")};
   if (!contiguous) k.sizes.push_back(Dim::named("kept"));
   const Expr c = axis(1);
-  const Expr element =
-      load(0, loaded_type(f.in), axis(0) * size(k.sizes[1]) + (contiguous ? c : c * size(k.sizes[2])));
+  const Expr element = load(0, loaded_type(f.in), axis(0) * size(k.sizes[1]) + (contiguous ? c : c * size(k.sizes[2])));
   const Expr sum = combined(f.combine, load(1, f.acc(), c), mapped(f, element));
   k.body = {make_loop(1, size(k.sizes[0]), LoopKind::Vector, {}, {make_store(1, c, sum)})};
   return k;

@@ -204,8 +204,7 @@ std::optional<RowForm> row_form(const Call& call) {
     return std::find(t->graph.outputs.begin(), t->graph.outputs.end(), v) != t->graph.outputs.end();
   };
   const SizeHints hints(hints_of(sizes));  // shape rules are asked again
-  std::optional<Scheduled> s =
-      schedule(t->graph, nodes, stored, [](ValueId) { return Strides(); }, "row", nullptr);
+  std::optional<Scheduled> s = schedule(t->graph, nodes, stored, [](ValueId) { return Strides(); }, "row", nullptr);
   if (!s) return std::nullopt;
   RowForm form;
   form.kernel = std::move(s->kernel);

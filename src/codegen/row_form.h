@@ -19,10 +19,10 @@ struct RowForm {
   std::vector<Buffer> buffers;
   std::vector<Tensor> numbers;
   std::vector<Spec> results;
-  std::vector<Dim> sizes;       ///< per integer argument, over the names of the sizes
-  std::vector<Dim> scratch;     ///< elements, per scratch buffer
-  std::vector<double> params;   ///< two per Param; attributes are part of the form
-  Dim extent, row;              ///< of the parallel axis; elements of a row
+  std::vector<Dim> sizes;  ///< per integer argument, over the names of the sizes
+  std::vector<Dim> scratch;  ///< elements, per scratch buffer
+  std::vector<double> params;  ///< two per Param; attributes are part of the form
+  Dim extent, row;  ///< of the parallel axis; elements of a row
   std::vector<std::string> size_names;  ///< v0, v1, ...: the different sizes of the operands above 1, as they come
 };
 

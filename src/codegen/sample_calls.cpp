@@ -22,9 +22,7 @@ bool is_empty(const Shape& s) {
 }
 
 /// The results, or none when the op does not take this dtype.
-SmallVec<Spec, 2> specs_of(const Call& call) try {
-  return infer(call);
-} catch (const Error& e) {
+SmallVec<Spec, 2> specs_of(const Call& call) try { return infer(call); } catch (const Error& e) {
   if (e.kind() == ErrorKind::Internal) throw;
   return {};
 }

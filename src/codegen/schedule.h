@@ -35,7 +35,8 @@ using LayoutOf = std::function<Strides(ValueId)>;
 
 /// The kernel of these nodes (in graph order); values that others need, as `stored` says, are written out row-major.
 /// nullopt with `why` set when the nodes cannot be one kernel.
-std::optional<Scheduled> schedule(const Graph& g, std::span<const int> nodes, const std::function<bool(ValueId)>& stored,
-                                  const LayoutOf& layout, const std::string& name, std::string* why = nullptr);
+std::optional<Scheduled> schedule(const Graph& g, std::span<const int> nodes,
+                                  const std::function<bool(ValueId)>& stored, const LayoutOf& layout,
+                                  const std::string& name, std::string* why = nullptr);
 
 }  // namespace thixo::codegen

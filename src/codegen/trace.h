@@ -1,4 +1,5 @@
-// A decomposition written down without data: the ops that a composite calls, as a Graph over operands of symbolic sizes.
+// A decomposition written down without data: the ops that a composite calls, as a Graph over operands of symbolic
+// sizes.
 #pragma once
 
 #include <optional>

@@ -31,27 +31,57 @@ enum class ExprOp : uint8_t {
   At,
   Load,
   // arithmetic on equal types; f64, f32, integers (wrapping), complex where it means something
-  Add, Sub, Mul, Div,  // Div of integers truncates; integer x/0 is 0
-  FloorDiv, Mod,       // Python's, on integers and floats; integer x%0 is 0
-  Neg, Abs,            // Abs of complex is real
-  Min, Max,            // nan when either is nan; Min is a where a < b or a is nan, else b (so for -0 and +0: b)
+  Add,
+  Sub,
+  Mul,
+  Div,  // Div of integers truncates; integer x/0 is 0
+  FloorDiv,
+  Mod,       // Python's, on integers and floats; integer x%0 is 0
+  Neg,
+  Abs,            // Abs of complex is real
+  Min,
+  Max,            // nan when either is nan; Min is a where a < b or a is nan, else b (so for -0 and +0: b)
   Fma,                 // a*b+c in one rounding where the target has it
-  Sqrt, Floor, Ceil, Trunc, Round,  // Round: half to even
+  Sqrt,
+  Floor,
+  Ceil,
+  Trunc,
+  Round,  // Round: half to even
   CopySign,
   // transcendental, floats and (exp, log, sqrt, sin, cos, tanh, sigmoid) complex; lowered to polynomials
-  Exp, Expm1, Log, Log1p, Sin, Cos, Tanh, Erf, Sigmoid, Pow,
+  Exp,
+  Expm1,
+  Log,
+  Log1p,
+  Sin,
+  Cos,
+  Tanh,
+  Erf,
+  Sigmoid,
+  Pow,
   Rsqrt,
   // integers and bool
-  And, Or, Xor, Not,
-  Shl, Shr,  // Shr keeps the sign of signed types; a shift by the width or more is unspecified
+  And,
+  Or,
+  Xor,
+  Not,
+  Shl,
+  Shr,  // Shr keeps the sign of signed types; a shift by the width or more is unspecified
   MulHi,     // upper half of an unsigned product (u32)
   // comparisons give Bool
-  Eq, Ne, Lt, Le, IsNan,
+  Eq,
+  Ne,
+  Lt,
+  Le,
+  IsNan,
   Select,   // (Bool, a, b); i = 1: seldom true, so code may branch around a where no lane takes it
   Cast,     // to dtype; float to integer truncates (out of range: unspecified as in C, nan: 0)
   Bitcast,  // same size, other type
   // complex
-  Real, Imag, Complex, Conj,
+  Real,
+  Imag,
+  Complex,
+  Conj,
 };
 
 struct ExprNode;
@@ -109,8 +139,8 @@ Expr bitcast(Expr a, DType t);
 Expr fma(Expr a, Expr b, Expr c);
 
 // Operators and functions for definitions. A number beside an Expr takes the Expr's type.
-#define THIXO_EXPR_BINARY(NAME, OP)                                                        \
-  inline Expr NAME(Expr a, Expr b) { return binary(ExprOp::OP, a, b); }                    \
+#define THIXO_EXPR_BINARY(NAME, OP)                                                            \
+  inline Expr NAME(Expr a, Expr b) { return binary(ExprOp::OP, a, b); }                        \
   inline Expr NAME(Expr a, double b) { return binary(ExprOp::OP, a, constant(b, a.dtype())); } \
   inline Expr NAME(double a, Expr b) { return binary(ExprOp::OP, constant(a, b.dtype()), b); }
 THIXO_EXPR_BINARY(operator+, Add)

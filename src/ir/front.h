@@ -9,11 +9,9 @@
 namespace thixo {
 
 /// The operands of a call side by side, without counting references: the arguments they come from outlive the call.
-template <size_t N>
-class Operands {
+template <size_t N> class Operands {
  public:
-  template <class... T>
-  explicit Operands(const T&... t) {
+  template <class... T> explicit Operands(const T&... t) {
     static_assert(sizeof...(T) == N && sizeof(Tensor) == sizeof(void*));
     void* to = t_;
     ((std::memcpy(to, &t, sizeof(Tensor)), to = static_cast<Tensor*>(to) + 1), ...);

@@ -25,7 +25,8 @@ struct Registry {
       ops::kDefinitions[i](op);
       names.push_back(d.schema.full_name());
     }
-    for (int i = 0; i < ops::kDefinitionCount; ++i) by_name[names[static_cast<size_t>(i)]] = &ops[static_cast<size_t>(i)];
+    for (int i = 0; i < ops::kDefinitionCount; ++i)
+      by_name[names[static_cast<size_t>(i)]] = &ops[static_cast<size_t>(i)];
   }
   std::deque<std::string> names;
 };
@@ -138,13 +139,15 @@ const Attr& Call::attr(std::string_view name) const {
   for (size_t i = 0; i < decls.size(); ++i) {
     if (decls[i].name == name) return attrs[i];
   }
-  throw InternalError(op->name() + ": its definition asks for an attribute '" + std::string(name) + "' that its schema lacks");
+  throw InternalError(op->name() + ": its definition asks for an attribute '" + std::string(name) +
+                      "' that its schema lacks");
 }
 
 int Call::dim(std::string_view name, int rank) const {
   int64_t d = integer(name), n = std::max(rank, 1);
   if (d < -n || d >= n) {
-    throw error(ErrorKind::Index, std::string(name) + " " + std::to_string(d) + " is out of range for a tensor of rank " + std::to_string(rank))
+    throw error(ErrorKind::Index, std::string(name) + " " + std::to_string(d) +
+                                      " is out of range for a tensor of rank " + std::to_string(rank))
         .need(std::to_string(-n) + " <= " + std::string(name) + " <= " + std::to_string(n - 1));
   }
   return static_cast<int>(d < 0 ? d + n : d);
@@ -161,7 +164,8 @@ SmallVec<int, kMaxRank> Call::dims(std::string_view name, int rank) const {
   for (Dim v : std::get<Shape>(a)) {
     int64_t d = v;
     if (d < -n || d >= n) {
-      throw error(ErrorKind::Index, std::string(name) + " " + std::to_string(d) + " is out of range for a tensor of rank " + std::to_string(rank))
+      throw error(ErrorKind::Index, std::string(name) + " " + std::to_string(d) +
+                                        " is out of range for a tensor of rank " + std::to_string(rank))
           .need(std::to_string(-n) + " <= " + std::string(name) + " <= " + std::to_string(n - 1));
     }
     int wrapped = static_cast<int>(d < 0 ? d + n : d);

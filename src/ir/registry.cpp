@@ -21,10 +21,10 @@ OpFacts op_facts(const OpDef& op) {
   bool derived = op.tier == Tier::Pointwise || op.tier == Tier::Composite;
   f.gradient = !op.differentiable ? "none" : op.grad ? "written" : derived ? "derived" : "none";
   f.batching = op.batch ? "rule" : derived ? "derived" : "by schema or loop";
-  f.kernels = !op.kernel.empty() ? "library: " + op.kernel
+  f.kernels = !op.kernel.empty()                                                     ? "library: " + op.kernel
               : op.tier == Tier::Pointwise || op.tier == Tier::Nest || op.fused_rows ? "generated"
-              : op.tier == Tier::View ? "none: strides"
-                                      : "of its parts";
+              : op.tier == Tier::View                                                ? "none: strides"
+                                                                                     : "of its parts";
   return f;
 }
 
@@ -34,7 +34,8 @@ OpResults call_op(const OpDef& op, std::span<const Tensor> in, std::span<const A
 void call_op_inplace(const OpDef& op, std::span<const Tensor> in, std::span<const Attr> attrs, SourceLoc at) {
   dispatch_inplace(Call{&op, in, attrs, at}, in[0]);
 }
-void call_op_out(const OpDef& op, std::span<const Tensor> in, std::span<const Attr> attrs, std::span<const Tensor> out, SourceLoc at) {
+void call_op_out(const OpDef& op, std::span<const Tensor> in, std::span<const Attr> attrs, std::span<const Tensor> out,
+                 SourceLoc at) {
   dispatch_out(Call{&op, in, attrs, at}, out);
 }
 RngKey draw_rng(const OpDef& op, std::span<const Tensor> in, std::span<const Attr> attrs, Generator* g) {

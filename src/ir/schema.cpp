@@ -14,17 +14,19 @@ struct KindName {
   const char* name;
   TensorKind kind;
 };
-constexpr KindName kTensorKinds[] = {{"Tensor", TensorKind::Tensor}, {"Number", TensorKind::Number}, {"Real", TensorKind::Real},
-                                     {"Float", TensorKind::Float},   {"FloatC", TensorKind::FloatC}, {"Int", TensorKind::Int},
-                                     {"Integral", TensorKind::Integral},
-                                     {"Bool", TensorKind::Bool},     {"Index", TensorKind::Index}};
+constexpr KindName kTensorKinds[] = {
+    {"Tensor", TensorKind::Tensor},     {"Number", TensorKind::Number}, {"Real", TensorKind::Real},
+    {"Float", TensorKind::Float},       {"FloatC", TensorKind::FloatC}, {"Int", TensorKind::Int},
+    {"Integral", TensorKind::Integral}, {"Bool", TensorKind::Bool},     {"Index", TensorKind::Index}};
 struct AttrName {
   const char* name;
   AttrKind kind;
 };
-constexpr AttrName kAttrKinds[] = {{"bool", AttrKind::Bool},     {"int", AttrKind::Int},     {"float", AttrKind::Float},   {"scalar", AttrKind::Scalar},
-                                   {"dim", AttrKind::Dim},       {"dims", AttrKind::Dims},   {"size", AttrKind::Size},     {"dtype", AttrKind::DType},
-                                   {"device", AttrKind::Device}, {"string", AttrKind::String}, {"rng", AttrKind::Rng},     {"chain", AttrKind::Chain}};
+constexpr AttrName kAttrKinds[] = {
+    {"bool", AttrKind::Bool},     {"int", AttrKind::Int},     {"float", AttrKind::Float},
+    {"scalar", AttrKind::Scalar}, {"dim", AttrKind::Dim},     {"dims", AttrKind::Dims},
+    {"size", AttrKind::Size},     {"dtype", AttrKind::DType}, {"device", AttrKind::Device},
+    {"string", AttrKind::String}, {"rng", AttrKind::Rng},     {"chain", AttrKind::Chain}};
 
 class Parser {
  public:
@@ -75,7 +77,8 @@ class Parser {
   std::string word() {
     space();
     size_t from = at_;
-    while (at_ < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[at_])) != 0 || text_[at_] == '_')) ++at_;
+    while (at_ < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[at_])) != 0 || text_[at_] == '_'))
+      ++at_;
     if (from == at_) fail("expected a name");
     return std::string(text_.substr(from, at_ - from));
   }
@@ -131,7 +134,8 @@ class Parser {
   std::string literal() {
     space();
     size_t from = at_;
-    while (at_ < text_.size() && text_[at_] != ',' && text_[at_] != ')' && text_[at_] != ']' && text_[at_] != ' ') ++at_;
+    while (at_ < text_.size() && text_[at_] != ',' && text_[at_] != ')' && text_[at_] != ']' && text_[at_] != ' ')
+      ++at_;
     return std::string(text_.substr(from, at_ - from));
   }
   double number(const std::string& w) const {
@@ -164,7 +168,8 @@ class Parser {
       case AttrKind::Float: return number(w);
       case AttrKind::Scalar:
         if (w == "true" || w == "false") return Scalar(w == "true");
-        return w.find_first_of(".ein") == std::string::npos ? Scalar(static_cast<int64_t>(number(w))) : Scalar(number(w));
+        return w.find_first_of(".ein") == std::string::npos ? Scalar(static_cast<int64_t>(number(w)))
+                                                            : Scalar(number(w));
       case AttrKind::Enum:
       case AttrKind::String: return w;
       case AttrKind::DType:

@@ -2,9 +2,9 @@
 #include <cmath>
 #include <limits>
 
-#include "private_ops.h"
 #include "ir/dispatch.h"
 #include "nn/repr.h"
+#include "private_ops.h"
 #include "thixo/nn_init.h"
 #include "thixo/nn_layers.h"
 
@@ -151,8 +151,9 @@ Tensor BatchNormBase::forward(const Tensor& x) {
     if (!options.momentum) momentum = 1 / num_batches_tracked.item();
   }
   const bool running = update || !batch;
-  auto [y, mean, var] = batch_norm(unplaced(x), running ? running_mean.detach() : Tensor(), running ? running_var.detach() : Tensor(), weight, bias,
-                                   batch, momentum, options.eps);
+  auto [y, mean, var] =
+      batch_norm(unplaced(x), running ? running_mean.detach() : Tensor(), running ? running_var.detach() : Tensor(),
+                 weight, bias, batch, momentum, options.eps);
   if (update) {
     running_mean.copy_(unplaced(mean.detach()));
     running_var.copy_(unplaced(var.detach()));

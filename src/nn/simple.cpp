@@ -42,7 +42,8 @@ std::string FlattenImpl::extra_repr() const {
 }
 
 Tensor MaxPool2dImpl::forward(const Tensor& x) {
-  return max_pool2d(unplaced(x), kernel_size, options.stride.value_or(IntList()), options.padding, options.dilation, options.ceil_mode);
+  return max_pool2d(unplaced(x), kernel_size, options.stride.value_or(IntList()), options.padding, options.dilation,
+                    options.ceil_mode);
 }
 std::string MaxPool2dImpl::extra_repr() const {
   return Repr()

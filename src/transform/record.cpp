@@ -128,8 +128,8 @@ ValueId Recorder::replay_views(const Tensor& t) {
   return v;
 }
 
-/// t lies over the storage of `kept`, whose strides are eager's: the program's values are row-major, so t is expressed by
-/// the dims of `kept` and not by strides.
+/// t lies over the storage of `kept`, whose strides are eager's: the program's values are row-major, so t is expressed
+/// by the dims of `kept` and not by strides.
 ValueId Recorder::reordered(const Tensor& kept, ValueId v, const Tensor& t) {
   Shape dims;
   bool same = kept.dim() == t.dim() && kept.storage_offset() == t.storage_offset();
