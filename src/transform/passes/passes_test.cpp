@@ -233,6 +233,20 @@ const Case kCases[] = {
   return %4
 }
 )"},
+    {"simplify", "what only looks like something does not wait for it", R"(graph f(%0: f32[2, 3] arg) {
+  %1: f32[2, 3] = exp(%0)
+  %2: f32[2, 3] = ones_like(%1)
+  %3: i64[2, 3] = full_like(%1) {fill_value = 7, dtype = i64}
+  return %2, %3
+}
+)",
+     R"(graph f(%0: f32[2, 3] arg) {
+  %1: f32[2, 3] = exp(%0)
+  %2: f32[2, 3] = ones() {size = [2, 3], dtype = f32}
+  %3: i64[2, 3] = full() {size = [2, 3], fill_value = 7, dtype = i64}
+  return %2, %3
+}
+)"},
     {"decompose", "softmax over rows", R"(graph f(%0: f32[16, 40] arg) {
   %1: f32[16, 40] = softmax(%0) {dim = -1}
   return %1

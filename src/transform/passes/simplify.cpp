@@ -58,6 +58,28 @@ struct Simplifier {
     return n != nullptr && n->op->tier != Tier::View && !outside[static_cast<size_t>(x)];
   }
 
+  /// ones_like(x) as ones(size): it does not wait for x, and x need not be kept for it.
+  void forget_like(GraphNode* n) const {
+    const std::string& name = n->op->name();
+    const OpDef* plain = name.ends_with("_like") ? find_op(name.substr(0, name.size() - 5)) : nullptr;
+    if (plain == nullptr || !plain->schema.operands.empty() || n->in.size() != 1) return;
+    const GraphValue& out = value(n->out[0]);
+    std::vector<Attr> attrs;
+    for (const AttrDecl& d : plain->schema.attrs) {
+      if (d.kind == AttrKind::Rng) return;
+      if (d.name == "size") {
+        attrs.emplace_back(out.shape);
+      } else if (d.name == "dtype") {
+        attrs.emplace_back(out.dtype);
+      } else {
+        attrs.push_back(Call{n->op, {}, n->attrs, n->at}.attr(d.name));
+      }
+    }
+    n->op = plain;
+    n->attrs = std::move(attrs);
+    n->in.clear();
+  }
+
   ValueId inverse_permute(const GraphNode& n) const {
     if (n.op->name() != "permute" && n.op->name() != "transpose") return -1;
     const GraphNode* before = maker[static_cast<size_t>(n.in[0])];
@@ -83,6 +105,7 @@ void simplify(Graph& g) {
   for (GraphNode& n : g.nodes) {
     for (ValueId& v : n.in) v = v < 0 ? v : s.to[static_cast<size_t>(v)];
     for (ValueId v : n.out) s.maker[static_cast<size_t>(v)] = &n;
+    s.forget_like(&n);
     ValueId stand_in = s.stands_for(n);
     if (stand_in < 0) continue;
     s.to[static_cast<size_t>(n.out[0])] = stand_in;
