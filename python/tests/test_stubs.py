@@ -78,7 +78,6 @@ def test_python_functions_keep_their_arguments():
 
 def test_the_build_wrote_them():
     folder = pathlib.Path(thixo.__file__).parent
-    if not (folder / "py.typed").exists():
-        pytest.skip("this build writes no stubs")
+    assert (folder / "py.typed").exists(), "no stubs: build the target thixo_stubs (./dev build does)"
     for path, text in tool.stubs(thixo):
         assert (folder / path).read_text() == text

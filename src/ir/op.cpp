@@ -127,6 +127,10 @@ Op& Op::fused_rows() {
   d_.fused_rows = true;
   return *this;
 }
+Op& Op::ulps_complex(double c128) {
+  d_.ulps_c128 = c128;
+  return *this;
+}
 Op& Op::ulps(double f32, double f64, double floor) {
   d_.ulps_f32 = f32;
   d_.ulps_f64 = f64;

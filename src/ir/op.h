@@ -195,6 +195,7 @@ struct OpDef {
   bool bool_result = false, commutative = false, random = false, fused_rows = false, differentiable = true,
        same_dtype = false;
   double ulps_f32 = 4, ulps_f64 = 4;
+  double ulps_c128 = 0;   // 0: as f64
   double ulps_floor = 0;  // errors count in ulps of results at least this large (cancellation near zero)
   const std::string& name() const { return schema.name; }
 };
@@ -226,6 +227,7 @@ class Op {
   Op& fused_rows();  ///< a composite over rows of the last dim(s): its decomposition is scheduled into one kernel for
                      ///< eager
   Op& ulps(double f32, double f64, double floor = 0);
+  Op& ulps_complex(double c128);  ///< where complex128 is less exact than f64
 
  private:
   OpDef& d_;

@@ -317,6 +317,7 @@ Tolerance tolerance_of(const OpDef& op, DType t, const TensorList& in) {
   bool pointwise = op.tier == Tier::Pointwise;
   Tolerance tolerance;
   tolerance.ulps = t == DType::F64 || t == DType::C128 ? op.ulps_f64 : op.ulps_f32;
+  if (t == DType::C128 && op.ulps_c128 != 0) tolerance.ulps = op.ulps_c128;
   if (t == DType::F16 || t == DType::BF16) tolerance.ulps = pointwise ? 1 : 2;
   // Inner results of a composition (the scores of attention) are rounded to the operands' dtype.
   for (const Tensor& x : in) {
