@@ -1,4 +1,6 @@
-// Where the time goes: each op that runs, as a table and as a trace.
+// Where the time goes: each op that runs, as a table and as a trace. A call of a compiled function is an event
+// "compiled" with its steps inside it ("fused: gelu+add" is one kernel); the call that records it shows its ops and
+// "compile".
 //
 //   thixo::Profiler p;            // watches this thread until stop() or its end
 //   loss.backward();
@@ -17,7 +19,7 @@ namespace thixo {
 class THIXO_API Profiler {
  public:
   struct Event {
-    std::string name;        ///< of the op
+    std::string name;        ///< of the op, or of the step of a compiled function
     std::string part_of;     ///< the op whose gradient this belongs to; empty in forward
     std::string shapes;      ///< of the operands: "f32[2, 3], f32[3]"
     int64_t start_ns = 0;    ///< since the profiler was made

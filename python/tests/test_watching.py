@@ -4,6 +4,7 @@ import json
 
 import pytest
 import thixo
+import thixo.nn.functional as F
 
 
 def test_profile_sees_forward_and_backward(tmp_path):
@@ -29,6 +30,31 @@ def test_profile_sees_forward_and_backward(tmp_path):
     assert [e["name"] for e in trace] == [e.name for e in p.events()]
     assert {e["cat"] for e in trace} == {"forward", "backward"}
     assert trace[0]["args"] == {"shapes": "f32[2, 3], f32[2, 3]"}
+
+
+def test_profile_sees_the_steps_of_a_compiled_function(tmp_path):
+    w = thixo.ones(16, 24, requires_grad=True)
+
+    @thixo.compile
+    def f(x):
+        return F.layer_norm(F.gelu(x @ w) + x.sum(), (24,))
+
+    x = thixo.ones(8, 16)
+    with thixo.profiler.profile() as first:
+        f(x)
+    assert {"matmul", "gelu", "compile"} <= {e.name for e in first.events()}
+    with thixo.profiler.profile() as p:
+        f(x).sum().backward()
+    forward = [e for e in p.events() if not e.part_of]
+    assert [e.name for e in forward if e.depth == 0][:2] == ["compiled", "sum"]
+    steps = {e.name: e for e in forward if e.depth == 1}
+    assert steps["matmul"].shapes == "f32[8, 16], f32[16, 24]"
+    assert any(name.startswith("fused: gelu+") for name in steps)
+    assert any(e.part_of == "compiled" and e.depth == 1 for e in p.events())
+    assert "compiled (backward of compiled)" in p.table()
+    p.export_chrome_trace(tmp_path / "trace.json")
+    trace = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
+    assert [e["name"] for e in trace] == [e.name for e in p.events()]
 
 
 def test_profile_that_was_not_entered():

@@ -4,7 +4,7 @@ from . import _thixo
 
 
 class profile:
-    """Watches the ops of this thread inside the block.
+    """Watches the ops of this thread inside the block, and the steps of compiled functions.
 
     >>> with thixo.profiler.profile() as p: x = thixo.ones(2) + 1
     >>> "add" in p.table()

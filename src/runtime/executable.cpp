@@ -1,71 +1,51 @@
 #include "runtime/executable.h"
 
 #include <algorithm>
-#include <cstring>
 #include <map>
 #include <set>
 
-#include "ir/backend.h"
+#include "runtime/executable_parts.h"
 #include "runtime/fused_kernel.h"
+#include "transform/bottom.h"
 
 namespace thixo {
 namespace {
 
-/// Steps run below every transform, recorder and tape.
-class Plain {
- public:
-  Plain() : grad_(false) { std::swap(saved_, dispatch_state().bottom); }
-  ~Plain() { std::swap(saved_, dispatch_state().bottom); }
-
- private:
-  GradMode grad_;
-  std::vector<Interpreter*> saved_;
-};
-
-Tensor apply_view(const OpDef* op, const Tensor& base, std::span<const Attr> attrs) {
-  ViewSpec v = op->view(Call{op, std::span<const Tensor>(&base, 1), attrs, {}});
-  return Tensor(new_record_on(base.record()->storage, v.shape, v.strides, v.offset, base.dtype()));
+/// The composites of a graph, numbered as decompose() does.
+std::vector<const OpDef*> composites_of(const Graph& g) {
+  std::vector<const OpDef*> out;
+  for (const GraphNode& n : g.nodes) {
+    if (n.op->tier == Tier::Composite && n.op->fused_rows) out.push_back(n.op);
+  }
+  return out;
 }
 
-void assign(const Tensor& to, const Tensor& from) {
-  static const OpDef* op = find_op("assign");
-  const Tensor in[] = {to, from};
-  dispatch_table().eager_into(Call{op, in, {}, {}}, std::span<const Tensor>(&to, 1));
+/// "fused: gelu+add+layer_norm": what was written, so a composite has its own name and not those of its pieces.
+std::string fused_name(const Graph& g, std::span<const int> nodes, std::span<const OpDef* const> composites) {
+  constexpr size_t kMostNames = 8;
+  std::set<int> named;
+  std::string s = "fused: ";
+  size_t count = 0;
+  for (int i : nodes) {
+    const GraphNode& n = g.nodes[static_cast<size_t>(i)];
+    if (n.op->tier == Tier::View || n.op->name() == "number") continue;
+    if (n.composite >= 0 && !named.insert(n.composite).second) continue;
+    if (++count > kMostNames) continue;
+    if (count > 1) s += '+';
+    s += n.composite >= 0 ? composites[static_cast<size_t>(n.composite)]->name() : n.op->name();
+  }
+  return count <= kMostNames ? s : s + "+" + std::to_string(count - kMostNames) + " more";
 }
 
 }  // namespace
-
-struct Executable::Step {
-  const GraphNode* node = nullptr;
-  SmallVec<Tensor, 4> in;
-  Values out;
-  std::vector<std::pair<size_t, ValueId>> patch_in, patch_out;
-  std::vector<Attr> attrs;
-  int rng = -1;           // the attribute that gets a new key at each call
-  size_t key = 0;         // which one
-  Fused* fused = nullptr;
-  BackendFn many = nullptr;  // takes the operands of several nodes at once
-};
-
-/// A group that became a kernel.
-struct Executable::Fused {
-  codegen::Scheduled plan;
-  KernelFn fn = nullptr;
-  std::vector<int> nodes;
-  std::vector<void*> pointers;
-  std::vector<double> params;
-  struct Random {
-    size_t param, key;
-    bool counter;
-  };
-  std::vector<Random> random;  // params that are part of a key
-};
 
 Executable::Executable(Recording recording)
     : graph_(std::move(recording.graph)),
       bound_(std::move(recording.bound)),
       before_replay_(std::move(recording.before_replay)),
       random_(std::move(recording.random)) {
+  const StepWatchers watchers(dispatch_state().bottom);
+  const StepWatchers::Step seen(watchers, "compile", "");
   tidy(graph_);
   const Graph whole = graph_;
   std::vector<bool> keep;  // composites that did not become part of one kernel
@@ -75,6 +55,8 @@ Executable::Executable(Recording recording)
     graph_ = whole;
     gather_updates(graph_);
   }
+  const std::vector<const OpDef*> composites = composites_of(whole);
+  for (Fused& f : fused_) f.name = fused_name(graph_, f.nodes, composites);
   plan_ = plan_memory(graph_);
   place_values();
   build_steps();
@@ -142,7 +124,7 @@ bool Executable::schedule_groups() {
     for (int i : nodes) graph_.nodes[static_cast<size_t>(i)].group = plan ? next : -1;
     if (!plan) continue;
     ++next;
-    fused_.push_back({std::move(*plan), nullptr, nodes, {}, {}, {}});
+    fused_.push_back({std::move(*plan), nullptr, nodes, "", {}, {}, {}});
   }
   return next == static_cast<int>(groups.size());
 }
@@ -277,71 +259,6 @@ void Executable::build_steps() {
     }
     steps_.push_back(make_node_step(n));
   }
-}
-
-void Executable::bind(std::span<const Tensor> args) {
-  size_t next = 0;
-  for (const GraphInput& in : graph_.inputs) {
-    if (in.kind == InputKind::Arg) slot(in.value) = args[next++];
-  }
-  for (size_t i = 0; i < graph_.values.size(); ++i) {
-    const Place& p = plan_.places[i];
-    if (!dynamic_[i]) continue;
-    if (p.kind == Place::Output) slots_[i] = empty(graph_.values[i].shape, {.dtype = graph_.values[i].dtype});
-    if (p.kind == Place::Input) slots_[i] = slot(p.root);
-  }
-}
-
-void Executable::run_fused(Step& s, std::span<const RngKey> keys) {
-  Fused& f = *s.fused;
-  for (auto [k, v] : s.patch_in) f.pointers[k] = slot(v).record()->data();
-  for (const Fused::Random& r : f.random) {
-    const uint64_t bits = r.counter ? keys[r.key].counter : keys[r.key].key;
-    std::memcpy(&f.params[2 * r.param], &bits, sizeof bits);
-  }
-  run_rows(f.plan.kernel, f.fn, f.pointers, nullptr, f.params.data(), f.plan.extent, f.plan.row);
-}
-
-void Executable::run_node(Step& s, std::span<const RngKey> keys) {
-  for (auto [k, v] : s.patch_in) s.in[k] = slot(v);
-  for (auto [k, v] : s.patch_out) s.out[k] = slot(v);
-  const GraphNode& n = *s.node;
-  if (s.many != nullptr) return s.many(Call{n.op, s.in, s.attrs, n.at}, s.out);
-  if (n.op->tier == Tier::View) {
-    slot(n.out[0]) = apply_view(n.op, s.in[0], s.attrs);
-    return;
-  }
-  if (n.op->name() == "write") {
-    Tensor target = slot(n.out[0]).defined() ? slot(n.out[0]) : s.in[0];
-    slot(n.out[0]) = target;
-    if (target.record()->data() != s.in[0].record()->data()) assign(target, s.in[0]);
-    for (const ViewStep& step : *std::get<ViewChain>(s.attrs[0])) target = apply_view(step.op, target, step.attrs);
-    assign(target, s.in[1]);
-    return;
-  }
-  if (s.rng >= 0) s.attrs[static_cast<size_t>(s.rng)] = keys[s.key];
-  dispatch_table().eager_into(Call{n.op, s.in, s.attrs, n.at}, s.out);
-}
-
-TensorList Executable::run(std::span<const Tensor> args, std::span<const RngKey> keys) {
-  std::lock_guard lock(mutex_);
-  for (const auto& refresh : before_replay_) refresh();
-  Plain plain;
-  bind(args);
-  for (Step& s : steps_) s.fused != nullptr ? run_fused(s, keys) : run_node(s, keys);
-  for (const GraphUpdate& u : plan_.copies) assign(slot(u.input), slot(u.value));
-  for (const GraphUpdate& u : graph_.updates) ++slot(u.input).record()->storage->version;  // the tape is to see it
-  TensorList out;
-  for (ValueId v : graph_.outputs) out.push_back(slot(v));
-  for (size_t i = 0; i < slots_.size(); ++i) {
-    if (dynamic_[i]) slots_[i] = Tensor();  // results belong to the caller, arguments are not kept
-  }
-  for (Step& s : steps_) {
-    if (s.fused != nullptr) continue;
-    for (auto [k, v] : s.patch_in) s.in[k] = Tensor();
-    for (auto [k, v] : s.patch_out) s.out[k] = Tensor();
-  }
-  return out;
 }
 
 std::string Executable::explain() const {

@@ -11,6 +11,8 @@
 
 namespace thixo {
 
+class StepWatchers;
+
 class Executable final : public Object {
  public:
   explicit Executable(Recording recording);
@@ -35,6 +37,9 @@ class Executable final : public Object {
   void add_to_many(const GraphNode& n);
   void run_node(Step& s, std::span<const RngKey> keys);
   void run_fused(Step& s, std::span<const RngKey> keys);
+  std::string shapes_of_step(const Step& s) const;
+  std::string shapes_of_arguments() const;
+  void run_watched(const StepWatchers& watchers, std::span<const RngKey> keys);
   void bind(std::span<const Tensor> args);
   Tensor& slot(ValueId v) { return slots_[static_cast<size_t>(v)]; }
 

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <algorithm>
+#include <string>
+#include <vector>
 
 #include "ir/dispatch.h"
 #include "transform/write.h"
@@ -24,6 +26,43 @@ class BottomInterpreter : public Interpreter {
     const auto& stack = dispatch_state().bottom;
     return static_cast<size_t>(std::find(stack.begin(), stack.end(), this) - stack.begin());
   }
+};
+
+/// A watcher that also wants to see what does not come as op calls: the steps of a compiled program.
+class StepWatcher {
+ public:
+  virtual ~StepWatcher() = default;
+  virtual void begin_step(std::string name, std::string shapes) = 0;
+  virtual void end_step() = 0;
+};
+
+/// The step watchers of a bottom stack, and a step that they see. With an empty stack, which is the rule, `any()` is
+/// one comparison.
+class StepWatchers {
+ public:
+  explicit StepWatchers(const std::vector<Interpreter*>& stack) {
+    for (Interpreter* i : stack) {
+      if (auto* w = dynamic_cast<StepWatcher*>(i)) all_.push_back(w);
+    }
+  }
+  bool any() const { return !all_.empty(); }
+
+  class Step {
+   public:
+    Step(const StepWatchers& w, const std::string& name, const std::string& shapes) : all_(w.all_) {
+      for (StepWatcher* x : all_) x->begin_step(name, shapes);
+    }
+    ~Step() {
+      for (StepWatcher* x : all_) x->end_step();
+    }
+    Step(const Step&) = delete;
+
+   private:
+    const std::vector<StepWatcher*>& all_;
+  };
+
+ private:
+  std::vector<StepWatcher*> all_;
 };
 
 }  // namespace thixo

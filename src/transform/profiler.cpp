@@ -24,7 +24,7 @@ std::string shapes_of(std::span<const Tensor> in) {
   return s;
 }
 
-class Watcher final : public BottomInterpreter {
+class Watcher final : public BottomInterpreter, public StepWatcher {
  public:
   Values apply(const Call& call) override {
     const Timed timed(*this, call.op->name(), call.in);
@@ -36,43 +36,49 @@ class Watcher final : public BottomInterpreter {
     write_below(self, value);
   }
 
+  void begin_step(std::string name, std::string shapes) override {
+    Profiler::Event e;
+    e.name = std::move(name);
+    if (const Node* n = running_node()) e.part_of = n->name();
+    e.shapes = std::move(shapes);
+    e.depth = static_cast<int>(open_.size());
+    open_.push_back({events.size(), 0, {}});
+    events.push_back(std::move(e));
+    open_.back().start = Clock::now();  // last: our own work is not the op's
+  }
+  void end_step() override {
+    const auto end = Clock::now();
+    const Open o = open_.back();
+    open_.pop_back();
+    Profiler::Event& e = events[o.at];
+    e.start_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(o.start - begin_).count();
+    e.total_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(end - o.start).count();
+    e.self_ns = std::max<int64_t>(0, e.total_ns - o.inside);
+    if (!open_.empty()) open_.back().inside += e.total_ns;
+  }
+
   std::vector<Profiler::Event> events;
 
  private:
+  struct Open {
+    size_t at;       // in events
+    int64_t inside;  // time of the calls inside this one
+    Clock::time_point start;
+  };
   class Timed {
    public:
-    Timed(Watcher& w, std::string name, std::span<const Tensor> in)
-        : w_(w), at_(w.events.size()), outer_inside_(w.inside_) {
-      Profiler::Event e;
-      e.name = std::move(name);
-      if (const Node* n = running_node()) e.part_of = n->name();
-      e.shapes = shapes_of(in);
-      e.depth = w.depth_++;
-      w.inside_ = 0;
-      w.events.push_back(std::move(e));
-      start_ = Clock::now();  // last: our own work is not the op's
+    Timed(Watcher& w, std::string name, std::span<const Tensor> in) : w_(w) {
+      w.begin_step(std::move(name), shapes_of(in));
     }
-    ~Timed() {
-      const auto end = Clock::now();
-      Profiler::Event& e = w_.events[at_];
-      e.start_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(start_ - w_.begin_).count();
-      e.total_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(end - start_).count();
-      e.self_ns = std::max<int64_t>(0, e.total_ns - w_.inside_);
-      w_.inside_ = outer_inside_ + e.total_ns;
-      --w_.depth_;
-    }
+    ~Timed() { w_.end_step(); }
     Timed(const Timed&) = delete;
 
    private:
     Watcher& w_;
-    size_t at_;
-    int64_t outer_inside_;
-    Clock::time_point start_;
   };
 
-  Clock::time_point begin_ = Clock::now();
-  int depth_ = 0;
-  int64_t inside_ = 0;  // time of the calls inside the one that is running
+  const Clock::time_point begin_ = Clock::now();
+  std::vector<Open> open_;  // the calls that are running
 };
 
 std::string json_text(const std::string& s) {

@@ -2,16 +2,24 @@
 
 #include <algorithm>
 
+#include "transform/write.h"
+
 namespace thixo {
 namespace {
 
 thread_local Recorder* g_active = nullptr;
 
-/// While it lives, ops on this thread run below the recorder and are not written down.
+/// While it lives, ops on this thread run below the recorder and are not written down; watchers from before the
+/// recording see them.
 class Unrecorded {
  public:
-  Unrecorded() { std::swap(saved_, dispatch_state().bottom); }
+  explicit Unrecorded(const Recorder* r) {
+    auto& stack = dispatch_state().bottom;
+    saved_ = stack;
+    stack.erase(std::find(stack.begin(), stack.end(), r), stack.end());
+  }
   ~Unrecorded() { std::swap(saved_, dispatch_state().bottom); }
+  Unrecorded(const Unrecorded&) = delete;
 
  private:
   std::vector<Interpreter*> saved_;
@@ -198,8 +206,8 @@ Values Recorder::apply(const Call& call) {
   for (const Tensor& t : call.in) n.in.push_back(t.defined() ? value_of(t) : -1);
   Values out;
   {
-    Unrecorded quiet;
-    out = dispatch_table().eager(call);
+    const Unrecorded quiet(this);
+    out = dispatch_bottom(call, dispatch_state().bottom.size());
   }
   for (const Tensor& t : out) n.out.push_back(graph_.add_value(t.dtype(), t.shape()));
   for (size_t k = 0; k < out.size(); ++k) remember(out[k], n.out[k]);
@@ -231,10 +239,8 @@ void Recorder::write(const Tensor& self, const Tensor& value) {
     value_of(self);  // an input, if it was never seen
   }
   {
-    Unrecorded quiet;
-    static const OpDef* assign = find_op("assign");
-    const Tensor in[] = {self, value};
-    dispatch_table().eager_into(Call{assign, in, {}, {}}, std::span<const Tensor>(&self, 1));
+    const Unrecorded quiet(this);
+    write_data(self, value, dispatch_state().bottom.size());
   }
   remember(r->view ? r->view->base : self, v);
 }
