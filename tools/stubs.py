@@ -93,6 +93,7 @@ def op_signatures(schemas, form, result_prefix=""):
     """Parameters and result of each overload; an op whose last positional takes sizes also takes them one by one."""
     tensor = result_prefix + "Tensor"
     out = []
+    defaulted = set(re.findall(r"\w+: [\w|?]+(?= = )", " ".join(schemas)))  # a default serves the other overloads too
     for schema in schemas:
         m = re.fullmatch(r"[\w.]+\((.*)\) -> (.*?)((?: @\w+)*)", schema)
         params, positional_sizes, keywords = [], None, False
@@ -112,13 +113,16 @@ def op_signatures(schemas, form, result_prefix=""):
                 continue
             name += "_" * keyword.iskeyword(name)  # uniform_(from, to): by position in typed programs
             text = f"{name}: {op_type(kind, tensor)}"
-            has_default = bool(default) or kind.endswith("?") or kind == "rng"
+            has_default = (
+                bool(default) or kind.endswith("?") or kind == "rng" or f"{p.split(':')[0]}: {kind}" in defaulted
+            )
             params.append(text + (" = ..." if has_default else ""))
             if not keywords:
                 positional_sizes = len(params) - 1 if kind.rstrip("?") in ("size", "dims") else None
         flags = m[3]
         if form == "Function":
-            extra = [f"out: {tensor} | None = ..."] if "->" in schema and "[]" not in m[2] and "(" not in m[2] else []
+            shown = [r for r in m[2].strip("()").split(", ") if r[0] != "_"]
+            extra = [f"out: {tensor} | None = ..."] if len(shown) == 1 and "[]" not in m[2] else []
             if "@creation" in flags:
                 extra.append("requires_grad: builtins.bool = ...")
             if extra:

@@ -1,4 +1,5 @@
 // Python objects to the values of a call and back.
+#include <cstring>
 #include <unordered_map>
 
 #include "py.h"
@@ -148,6 +149,8 @@ Attr to_attr(PyObject* o, const AttrDecl& d, const char* op) {
     case AttrKind::Enum: {
       if (!PyUnicode_Check(o)) return wrong();
       std::string s = PyUnicode_AsUTF8(o);
+      // PyTorch's names: thixo.contiguous_format is "contiguous" in a schema.
+      if (d.name == "memory_format" && s.ends_with("_format")) s.resize(s.size() - std::strlen("_format"));
       return std::find(d.choices.begin(), d.choices.end(), s) != d.choices.end() ? Attr(s) : wrong();
     }
     default: return wrong();
@@ -159,11 +162,13 @@ void add_dtypes(nb::module_& m) {
                       "An element type: thixo.float32, thixo.int64, ...\n\n>>> thixo.ones(1).dtype.itemsize\n4")
       .def("__repr__", [](const PyDType& d) { return "thixo." + std::string(dtype_name(d.t)); })
       .def("__hash__", [](const PyDType& d) { return static_cast<Py_hash_t>(d.t) + 1; })
-      .def("__eq__",
-           [](const PyDType& d, nb::handle o) {
-             PyDType* e = nullptr;
-             return nb::try_cast<PyDType*>(o, e) && e != nullptr && e->t == d.t;
-           })
+      .def(
+          "__eq__",
+          [](const PyDType& d, nb::handle o) {
+            PyDType* e = nullptr;
+            return nb::try_cast<PyDType*>(o, e) && e != nullptr && e->t == d.t;
+          },
+          nb::arg("other").none())
       .def("__reduce__", [](const PyDType& d) { return std::string(dtype_name(d.t)); })
       .def_prop_ro("itemsize", [](const PyDType& d) { return item_size(d.t); })
       .def_prop_ro("is_floating_point", [](const PyDType& d) { return is_float(d.t); })
@@ -182,12 +187,14 @@ void add_dtypes(nb::module_& m) {
       .def(nb::new_([](const char* name) { return Device::parse(name); }))
       .def("__repr__", [](const Device& d) { return "device(type='" + d.str() + "')"; })
       .def("__str__", &Device::str)
-      .def("__eq__",
-           [](const Device& d, nb::handle o) {
-             Device* e = nullptr;
-             if (nb::isinstance<nb::str>(o)) return d.str() == nb::cast<std::string>(o);
-             return nb::try_cast<Device*>(o, e) && e != nullptr && *e == d;
-           })
+      .def(
+          "__eq__",
+          [](const Device& d, nb::handle o) {
+            Device* e = nullptr;
+            if (nb::isinstance<nb::str>(o)) return d.str() == nb::cast<std::string>(o);
+            return nb::try_cast<Device*>(o, e) && e != nullptr && *e == d;
+          },
+          nb::arg("other").none())
       .def("__hash__", [](const Device& d) { return static_cast<Py_hash_t>(d.type) * 256 + d.index; })
       .def_prop_ro("type", [](const Device& d) { return d.type == DeviceType::Cpu ? "cpu" : "meta"; });
   m.def("_set_size_type", [](nb::object t) { g_size = t.release().ptr(); });

@@ -6,8 +6,8 @@ namespace {
 
 MemoryFormat to_format(const std::string& name) {
   if (name == "channels_last") return MemoryFormat::ChannelsLast;
-  if (name == "preserve_format") return MemoryFormat::Preserve;
-  if (name == "contiguous_format") return MemoryFormat::Contiguous;
+  if (name == "preserve_format" || name == "preserve") return MemoryFormat::Preserve;
+  if (name == "contiguous_format" || name == "contiguous") return MemoryFormat::Contiguous;
   throw ValueError("unknown memory_format '" + name + "'").fix("contiguous_format, channels_last or preserve_format");
 }
 

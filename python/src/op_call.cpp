@@ -14,6 +14,7 @@ struct Signature {
   const OpDef* op;
   const Schema* schema;
   std::vector<PyObject*> names;  // per param
+  std::vector<const Attr*> defaults;  // per attribute; null where there is none
   size_t positional = 0;         // params before the keyword-only ones
   int receiver = -1;             // param that a method is called on
   int rng = -1;                  // attribute index
@@ -33,7 +34,7 @@ PyTypeObject* g_function_type = nullptr;
 PyTypeObject* g_method_type = nullptr;
 
 Signature make_signature(const OpDef* op) {
-  Signature s{op, &op_schema(*op), {}, 0, -1, -1, false};
+  Signature s{op, &op_schema(*op), {}, {}, 0, -1, -1, false};
   const Schema& sc = *s.schema;
   for (const ParamRef& p : sc.params) {
     const std::string& n =
@@ -50,8 +51,24 @@ Signature make_signature(const OpDef* op) {
   for (size_t i = 0; i < sc.params.size() && s.receiver < 0; ++i) {
     if (sc.params[i].is_operand) s.receiver = static_cast<int>(i);
   }
-  s.takes_out = sc.results.size() == 1 && !sc.results[0].list;
+  s.takes_out = sc.visible_results() == 1 && !sc.results[0].list;
   return s;
+}
+
+/// Where one overload leaves a default out, so that C++ can tell them apart, Python takes it from the other: conv2d
+/// with padding='same' has the stride of conv2d.
+void find_defaults(std::vector<Signature>& overloads) {
+  for (Signature& s : overloads) {
+    for (const AttrDecl& a : s.schema->attrs) {
+      const Attr* found = a.has_default || a.optional ? &a.def : nullptr;
+      for (const Signature& other : overloads) {
+        for (const AttrDecl& b : other.schema->attrs) {
+          if (found == nullptr && b.name == a.name && b.kind == a.kind && b.has_default) found = &b.def;
+        }
+      }
+      s.defaults.push_back(found);
+    }
+  }
 }
 
 std::string signature_text(const Signature& s, OpForm form) {
@@ -59,10 +76,15 @@ std::string signature_text(const Signature& s, OpForm form) {
   return form == OpForm::InPlace ? s.schema->name + "_" + t.substr(t.find('(')) : t;
 }
 
+/// Whether a Tensor may stand for a number or an index. It does not where another overload takes it as an operand:
+/// in clamp(x, min=t) t keeps its elements and its gradient.
+enum class TensorAsNumber : uint8_t { No, Yes };
+
 /// One call being parsed. Throws nb::type_error with the reason when the arguments do not fit the overload.
 class Parse {
  public:
-  Parse(const Signature& s, OpForm form, PyObject* const* args, size_t nargs, PyObject* kwnames) : s_(s), form_(form) {
+  Parse(const Signature& s, OpForm form, TensorAsNumber tensors, PyObject* const* args, size_t nargs, PyObject* kwnames)
+      : s_(s), form_(form), tensors_(tensors) {
     slots_.resize(s.names.size(), nullptr);
     place_positional(args, nargs);
     if (kwnames != nullptr) place_keywords(args + nargs, kwnames);
@@ -235,8 +257,10 @@ class Parse {
       for (int64_t v : gathered_) list.push_back(v);
       attrs_[k] = std::move(list);
     } else if (slots_[param] == nullptr) {
-      if (!d.has_default && !d.optional) fail("missing argument '" + d.name + "'");
-      attrs_[k] = d.def;
+      if (s_.defaults[k] == nullptr) fail("missing argument '" + d.name + "'");
+      attrs_[k] = *s_.defaults[k];
+    } else if (tensors_ == TensorAsNumber::No && is_tensor(slots_[param])) {
+      fail("argument '" + d.name + "' is no operand");
     } else {
       attrs_[k] = to_attr(slots_[param], d, op());
     }
@@ -244,6 +268,7 @@ class Parse {
 
   const Signature& s_;
   OpForm form_;
+  TensorAsNumber tensors_;
   SmallVec<PyObject*, 12> slots_;
   SmallVec<Tensor, 4> in_;
   SmallVec<Attr, 4> attrs_;
@@ -301,16 +326,20 @@ PyObject* op_vectorcall(PyObject* self, PyObject* const* args, size_t nargsf, Py
     if (f->form != OpForm::Function && (nargs == 0 || !is_tensor(args[0])))
       throw nb::type_error("an op method needs a Tensor before the dot");
     std::string reasons;
-    for (const Signature& s : *f->overloads) {
-      std::optional<Parse> p;
-      try {
-        p.emplace(s, f->form, args, nargs, kwnames);
-      } catch (const nb::builtin_exception& e) {
-        if (e.type() != nb::exception_type::type_error) throw;
-        reasons += std::string(reasons.empty() ? "" : "\n") + e.what() + "\n  " + signature_text(s, f->form);
-        continue;
+    for (int pass = f->overloads->size() > 1 ? 0 : 1; pass < 2; ++pass) {
+      const TensorAsNumber tensors = pass == 0 ? TensorAsNumber::No : TensorAsNumber::Yes;
+      reasons.clear();
+      for (const Signature& s : *f->overloads) {
+        std::optional<Parse> p;
+        try {
+          p.emplace(s, f->form, tensors, args, nargs, kwnames);
+        } catch (const nb::builtin_exception& e) {
+          if (e.type() != nb::exception_type::type_error) throw;
+          reasons += std::string(reasons.empty() ? "" : "\n") + e.what() + "\n  " + signature_text(s, f->form);
+          continue;
+        }
+        return run(f, s, *p);
       }
-      return run(f, s, *p);
     }
     throw nb::type_error(reasons.c_str());
   });
@@ -367,9 +396,11 @@ PyTypeObject* result_type(const Schema& sc) {
 std::string doc_text(const std::vector<Signature>& overloads, OpForm form) {
   std::string d;
   for (const Signature& s : overloads) d += signature_text(s, form) + "\n";
-  d += "\n" + op_doc(*overloads[0].op);
-  if (!op_source(*overloads[0].op).empty()) d += "\n\nSource: " + op_source(*overloads[0].op);
-  if (!op_example(*overloads[0].op).empty()) d += "\n\n" + op_example(*overloads[0].op) + "\n";
+  for (const Signature& s : overloads) {
+    d += "\n" + op_doc(*s.op) + "\n";
+    if (!op_source(*s.op).empty()) d += "\nSource: " + op_source(*s.op) + "\n";
+    if (!op_example(*s.op).empty()) d += "\n" + op_example(*s.op) + "\n";
+  }
   return d;
 }
 
@@ -384,6 +415,7 @@ PyObject* make_op_function(std::vector<const OpDef*> overloads, OpForm form) {
   f->call = op_vectorcall;
   f->overloads = new std::vector<Signature>();
   for (const OpDef* op : overloads) f->overloads->push_back(make_signature(op));
+  find_defaults(*f->overloads);
   f->form = form;
   const Schema& sc = *f->overloads->front().schema;
   f->name = PyUnicode_FromString((sc.name + (form == OpForm::InPlace ? "_" : "")).c_str());

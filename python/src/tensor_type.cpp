@@ -291,10 +291,14 @@ PyObject* wrap_as(PyTypeObject* type, const Tensor& t) {
 }
 
 void add_tensor_type(nb::module_& m) {
-  nb::class_<GradFn>(m, "_GradFn").def("__eq__", [](const GradFn& a, nb::handle o) {
-    GradFn* b = nullptr;
-    return nb::try_cast<GradFn*>(o, b) && b != nullptr && b->node == a.node;
-  });
+  nb::class_<GradFn>(m, "_GradFn")
+      .def(
+          "__eq__",
+          [](const GradFn& a, nb::handle o) {
+            GradFn* b = nullptr;
+            return nb::try_cast<GradFn*>(o, b) && b != nullptr && b->node == a.node;
+          },
+          nb::arg("other").none());
   set_binding_hooks({retain_python, release_python});
   PyType_Slot slots[] = {
       {Py_tp_new, slot(tensor_new)},

@@ -107,3 +107,25 @@ def test_deepcopy_and_pickle():
         assert y is not x
         assert y.requires_grad
         assert y.tolist() == [1, 2]
+
+
+def test_overloads_take_tensors_as_operands():
+    x, low = thixo.tensor([0.0, 5.0]), thixo.tensor([1.0, 2.0], requires_grad=True)
+    assert thixo.max(x, low).tolist() == [1.0, 5.0]
+    assert thixo.clamp(x, low, 4.0).tolist() == [1.0, 4.0]
+    bound = thixo.tensor(1.0, requires_grad=True)
+    x.clamp(min=bound).sum().backward()
+    assert bound.grad.item() == 1.0
+    assert thixo.max(x, thixo.tensor(3)).tolist() == [3.0, 5.0]
+    assert thixo.clamp(x, max=2).tolist() == [0.0, 2.0]
+
+
+def test_memory_formats_have_the_same_names_everywhere():
+    x = thixo.ones(2, 3, 4, 5)
+    for name in (thixo.contiguous_format, "contiguous", thixo.channels_last, thixo.preserve_format):
+        assert thixo.clone(x, memory_format=name).stride() == x.clone(memory_format=name).stride()
+
+
+def test_dtypes_and_devices_compare_with_anything():
+    assert thixo.float32 != None and thixo.float32 != "float32"  # noqa: E711 -- what is tested
+    assert thixo.device("cpu") != None and thixo.device("cpu") == "cpu"  # noqa: E711

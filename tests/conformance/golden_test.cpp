@@ -2,7 +2,9 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <filesystem>
+#include <fstream>
 
 #include "backend/reference/reference.h"
 #include "cases.h"
@@ -90,12 +92,39 @@ Tolerance golden_tolerance(const TestCall& c) {
   return t;
 }
 
-void check_case(const File& file, const Json& j, const char* how) {
+/// What eager gives, for tests/python/test_conformance.py: with THIXO_GOLDEN_OUT=<folder>, result r of case n of a
+/// family is <family>.<n>.<r>.npy there, and <family>.bounds has a line "ulps floor" for each case.
+class Written {
+ public:
+  explicit Written(const std::string& family) {
+    const char* folder = std::getenv("THIXO_GOLDEN_OUT");
+    if (folder == nullptr) return;
+    path_ = std::string(folder) + "/" + family;
+    bounds_.open(path_ + ".bounds");
+    bounds_.precision(17);
+  }
+  void add(const TestCall& c, const Values& got, size_t shown) {
+    if (path_.empty()) return;
+    const Tolerance t = golden_tolerance(c);
+    bounds_ << t.ulps << ' ' << t.floor << '\n';
+    for (size_t r = 0; r < shown; ++r)
+      save_npy(path_ + "." + std::to_string(cases_) + "." + std::to_string(r) + ".npy", got[r]);
+    ++cases_;
+  }
+
+ private:
+  std::string path_;
+  std::ofstream bounds_;
+  int64_t cases_ = 0;
+};
+
+void check_case(const File& file, const Json& j, const char* how, Written* written = nullptr) {
   TestCall c = call_of(file, j);
   SCOPED_TRACE(std::string(how) + " " + c.str());
   Values got = dispatch(c.call());
   const Json::List& want = j["out"].list();
   ASSERT_GE(got.size(), want.size());
+  if (written != nullptr) written->add(c, got, want.size());
   for (size_t r = 0; r < want.size(); ++r) {
     Tensor w = file.tensor(want[r]);
     EXPECT_EQ(is_float(got[r].dtype()), is_float(w.dtype()));
@@ -119,9 +148,10 @@ TEST_P(Golden, ReferenceAgrees) {
 
 TEST_P(Golden, EagerAgrees) {
   File file("tests/golden/ops/" + GetParam() + ".npz");
+  Written written(GetParam());
   for (const Json& j : file.cases()) {
     try {
-      check_case(file, j, "eager:");
+      check_case(file, j, "eager:", &written);
     } catch (const Error& e) {
       ADD_FAILURE() << j["op"].text() << ": " << e.what();
     }

@@ -56,3 +56,7 @@ def cases():
     yield case("bernoulli", [p], (u < p).astype(float), generator=rng)
     yield case("dropout", [x], np.where(u < 0.25, 0, x / 0.75), p=0.25, generator=rng)
     yield case("dropout", [x], x, p=0.25, training=False, generator=rng)
+    # Ops without a function: Tensor.uniform_, normal_ and bernoulli_.
+    yield case("uniform", [x], u * 3 - 1, **{"from": -1.0}, to=2.0, generator=rng)
+    yield case("normal", [x], 0.5 + 2 * normal, mean=0.5, std=2.0, generator=rng)
+    yield case("bernoulli.p", [x], (u < 0.3).astype(float), p=0.3, generator=rng)

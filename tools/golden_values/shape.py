@@ -41,6 +41,7 @@ def views():
         yield case("clone", [x], x, memory_format=memory_format)
     image = values(2, 3, 2, 2)
     yield case("clone", [image], image, memory_format="channels_last")
+    yield case("assign", [x, x[0, 0] + 1], np.broadcast_to(x[0, 0] + 1, x.shape))  # Tensor.assign_
 
 
 def joins():

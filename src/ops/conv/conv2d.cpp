@@ -233,9 +233,8 @@ void def_conv2d_padding(Op& op) {
           "conv2d with the padding by name: valid is none; same gives the result the input's height and width (stride "
           "1).")
       .example(
-          ">>> thixo.nn.functional.conv2d(thixo.ones(1, 1, 3, 3), thixo.ones(1, 1, 3, 3), padding='same').shape\n(1, "
-          "1, "
-          "3, 3)")
+          ">>> thixo.nn.functional.conv2d(thixo.ones(1, 1, 3, 3), thixo.ones(1, 1, 3, 3), padding='same').shape\n"
+          "thixo.Size([1, 1, 3, 3])")
       .compose([](const Call& c) {
         ConvAttrs a(c);
         if (c.text("padding") == "valid")
