@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Writes tests/golden/ops/<family>.npz: what every op gives, computed without thixo.
 
-    golden.py                write the files (NumPy, SciPy and mpmath, in double precision)
+    golden.py                write the files whose cases have changed (NumPy, SciPy and mpmath, in double precision)
     golden.py --check        say which public ops and attributes of src/ops have no case, and which files are not what
                              would be written now; exit 1 if there are any
 
-A family is a module in tools/golden_values with one function, cases(), that yields case(...) objects. A file holds
-four arrays: "cases", the UTF-8 text of a JSON list, and "f64", "i64", "c128" with the values of all tensors one after
-another. A case is {"op", "attrs", "in", "out"}; a tensor is {"dtype", "shape", "at"} with `at` its place in the array
-of its kind, or null where an optional operand is left out. Attributes that are not named have their default.
+A family is a module in tools/golden_values with one function, cases(), that yields case(...) objects; a function of
+numbers needs none where its definition states a formula with .reference("..."), see golden_values/formulas.py. A file
+holds four arrays: "cases", the UTF-8 text of a JSON list, and "f64", "i64", "c128" with the values of all tensors one
+after another. A case is {"op", "attrs", "in", "out"}; a tensor is {"dtype", "shape", "at"} with `at` its place in the
+array of its kind, or null where an optional operand is left out. Attributes that are not named have their default.
 """
 
 import importlib
@@ -114,26 +115,79 @@ def write(path, cases):
 
 
 def is_current(path, cases):
-    """Whether a file holds these calls; values are not compared, their last bits are this NumPy's."""
+    """Whether a file holds these calls and results; the last bits of these are this NumPy's and are not compared."""
     if not path.exists():
         return False
+    wanted = contents(cases)
     with np.load(path) as file:
-        return bytes(file["cases"]) == bytes(contents(cases)["cases"])
+        return bytes(file["cases"]) == bytes(wanted["cases"]) and all(
+            np.allclose(file[kind], wanted[kind], rtol=1e-9, atol=1e-12, equal_nan=True)
+            for kind in ("f64", "i64", "c128")
+        )
 
 
 SCHEMA = re.compile(r'op\.schema\(((?:\s*"(?:[^"\\]|\\.)*")+)\)')
+REFERENCE = re.compile(r'\.reference\(((?:\s*"(?:[^"\\]|\\.)*")+)\)')
+
+
+@dataclass
+class Definition:
+    op: str
+    text: str  # the whole schema
+    params: list  # (name, type, default or None)
+    formula: str  # "" where the definition has no .reference
+
+
+def literal(text):
+    """The value of adjacent C++ string literals."""
+    return "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', text))
+
+
+def definitions():
+    for path in sorted((ROOT / "src/ops").rglob("*.cpp")):
+        source = path.read_text()
+        found = list(SCHEMA.finditer(source))
+        ends = [n.start() for n in found[1:]] + [len(source)]
+        for m, end in zip(found, ends[: len(found)], strict=True):
+            text = literal(m[1])
+            name, params = re.match(r"([\w.]+)\((.*)\) -> ", text).groups()
+            params = re.findall(r"(\w+): ([\w|?\[\]]+)(?: = ([^,]+))?", params)
+            formula = REFERENCE.search(source, m.end(), end)
+            yield Definition(name, text, params, literal(formula[1]) if formula else "")
+
+
+def is_attr(kind):
+    return kind[0].islower()
 
 
 def all_ops():
     """Full name -> names of attributes; None for ops that users do not see, whose attributes need no case."""
-    out = {}
-    for path in sorted((ROOT / "src/ops").rglob("*.cpp")):
-        for m in SCHEMA.finditer(path.read_text()):
-            text = "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', m[1]))
-            name, params = re.match(r"([\w.]+)\((.*)\) -> ", text).groups()
-            attrs = re.findall(r"(\w+): [a-z]", params)
-            out[name] = None if "@private" in text else [a for a in attrs if a != "device"]
-    return out
+    return {
+        d.op: None if "@private" in d.text else [n for n, kind, _ in d.params if is_attr(kind) and n != "device"]
+        for d in definitions()
+    }
+
+
+@dataclass
+class Reference:
+    op: str
+    formula: str
+    operands: list  # names
+    attrs: dict  # name -> default
+
+
+def all_references():
+    """Of every op whose definition states a formula."""
+    return [
+        Reference(
+            d.op,
+            d.formula,
+            [n for n, kind, _ in d.params if not is_attr(kind)],
+            {n: default for n, kind, default in d.params if is_attr(kind)},
+        )
+        for d in definitions()
+        if d.formula
+    ]
 
 
 def check(found):
@@ -163,7 +217,9 @@ def main():
     if "--check" in sys.argv[1:]:
         sys.exit(check(found))
     for name, cases in found.items():
-        write(ROOT / "tests/golden/ops" / f"{name}.npz", cases)
+        path = ROOT / "tests/golden/ops" / f"{name}.npz"
+        if not is_current(path, cases):
+            write(path, cases)
 
 
 if __name__ == "__main__":

@@ -208,6 +208,10 @@ class Op {
   Op& doc(std::string_view text);      ///< one sentence, the formula included
   Op& source(std::string_view text);   ///< paper or standard
   Op& example(std::string_view text);  ///< two lines of Python, run by the tests
+  /// For a function of numbers: the formula once more, in Python over the names of the schema and mpmath's functions
+  /// ("input * sigmoid(input)"). The golden values of the op are computed from it (tools/golden.py reads it from the
+  /// source), so it should be written independently of the expression: as the paper has it, not as it is stable.
+  Op& reference(std::string_view) { return *this; }
   Op& expr(std::function<Expr(ExprCtx&)> f);
   Op& infer(std::function<void(Infer&)> f);
   Op& nest(std::function<void(NestCtx&)> f);

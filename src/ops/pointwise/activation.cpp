@@ -30,6 +30,7 @@ void def_silu(Op& op) {
   op.schema("silu(input: Float) -> Float @nn @inplace")
       .doc("x * sigmoid(x), elementwise.")
       .source("Elfwing et al. 2018, https://arxiv.org/abs/1702.03118")
+      .reference("input * sigmoid(input)")
       .example(">>> thixo.nn.functional.silu(thixo.tensor([1.]))\ntensor([0.7311])")
       .expr([](ExprCtx& c) { return c.x(0) * sigmoid(c.x(0)); });
 }
@@ -38,6 +39,7 @@ void def_leaky_relu(Op& op) {
   op.schema("leaky_relu(input: Float, negative_slope: float = 0.01) -> Float @nn @inplace")
       .doc("x above zero, negative_slope * x below, elementwise.")
       .source("Maas et al. 2013, Rectifier nonlinearities improve neural network acoustic models")
+      .reference("input if input > 0 else negative_slope * input")
       .example(">>> thixo.nn.functional.leaky_relu(thixo.tensor([-1., 2.]))\ntensor([-0.0100,  2.0000])")
       .expr([](ExprCtx& c) { return select(c.x(0) > 0.0, c.x(0), c.param("negative_slope") * c.x(0)); });
 }
@@ -46,6 +48,7 @@ void def_elu(Op& op) {
   op.schema("elu(input: Float, alpha: float = 1) -> Float @nn @inplace")
       .doc("x above zero, alpha * (exp(x) - 1) below, elementwise.")
       .source("Clevert et al. 2016, https://arxiv.org/abs/1511.07289")
+      .reference("input if input > 0 else alpha * (exp(input) - 1)")
       .example(">>> thixo.nn.functional.elu(thixo.tensor([-1., 2.]))\ntensor([-0.6321,  2.0000])")
       .expr([](ExprCtx& c) { return select(c.x(0) > 0.0, c.x(0), c.param("alpha") * unary(ExprOp::Expm1, c.x(0))); });
 }
@@ -54,6 +57,7 @@ void def_softplus(Op& op) {
   op.schema("softplus(input: Float, beta: float = 1, threshold: float = 20) -> Float @nn")
       .doc("log(1 + exp(beta * x)) / beta, elementwise; x itself where beta * x is above threshold.")
       .source("Dugas et al. 2001, Incorporating second-order functional knowledge")
+      .reference("input if beta * input > threshold else log(1 + exp(beta * input)) / beta")
       .example(">>> thixo.nn.functional.softplus(thixo.tensor([0., 1.]))\ntensor([0.6931, 1.3133])")
       .expr([](ExprCtx& c) {
         Expr x = c.x(0), beta = c.param("beta"), bx = beta * x;
@@ -65,6 +69,7 @@ void def_softplus(Op& op) {
 void def_logsigmoid(Op& op) {
   op.schema("logsigmoid(input: Float) -> Float @nn")
       .doc("log(sigmoid(x)) = min(x, 0) - log(1 + exp(-|x|)), elementwise.")
+      .reference("log(sigmoid(input))")
       .example(">>> thixo.nn.functional.logsigmoid(thixo.tensor([0.]))\ntensor([-0.6931])")
       .expr([](ExprCtx& c) { return min(c.x(0), 0.0) - unary(ExprOp::Log1p, exp(-abs(c.x(0)))); });
 }
