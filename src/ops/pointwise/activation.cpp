@@ -35,6 +35,19 @@ void def_silu(Op& op) {
       .expr([](ExprCtx& c) { return c.x(0) * sigmoid(c.x(0)); });
 }
 
+void def_mish(Op& op) {
+  op.schema("mish(input: Float) -> Float @nn @inplace")
+      .doc("x * tanh(softplus(x)), elementwise.")
+      .source("Misra 2019, https://arxiv.org/abs/1908.08681")
+      .reference("input * tanh(log(1 + exp(input)))")
+      .example(">>> thixo.nn.functional.mish(thixo.tensor([1.]))\ntensor([0.8651])")
+      .expr([](ExprCtx& c) {
+        // tanh(log(1 + e^x)) = n / (n + 2) with n = e^x (e^x + 2); from 20 on it is 1, before e^x overflows.
+        Expr x = c.x(0), e = exp(min(x, 20.0)), n = e * (e + 2.0);
+        return x * (n / (n + 2.0));
+      });
+}
+
 void def_leaky_relu(Op& op) {
   op.schema("leaky_relu(input: Float, negative_slope: float = 0.01) -> Float @nn @inplace")
       .doc("x above zero, negative_slope * x below, elementwise.")
