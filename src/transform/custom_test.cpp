@@ -112,6 +112,19 @@ TEST(Anomaly, NamesTheFirstOp) {
   EXPECT_NE(text.find("custom_test.cpp:"), std::string::npos) << text;
 }
 
+TEST(Profiler, ChangesNoRuleOfInPlaceOps) {
+  Tensor x = leaf({1, 2, 3});
+  Tensor part;
+  {
+    NoGrad off;
+    part = x.slice(0, 0, 2);  // no history: writing to it is not the tape's business
+  }
+  part.mul_(2);
+  Profiler p;
+  part.mul_(2);
+  expect_values(x.detach(), {4, 8, 3});
+}
+
 TEST(Profiler, TableAndTrace) {
   Tensor x = leaf({1, 2, 3});
   Profiler p;

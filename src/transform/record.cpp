@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "transform/view_steps.h"
 #include "transform/write.h"
 
 namespace thixo {
@@ -25,10 +26,16 @@ class Unrecorded {
   std::vector<Interpreter*> saved_;
 };
 
-/// The same elements in the same order: t itself, or another handle to them (detach()).
-bool same_elements(const Tensor& a, const Tensor& b) {
-  return a.is_same(b) || (a.record()->storage == b.record()->storage && a.shape() == b.shape() &&
-                          a.strides() == b.strides() && a.storage_offset() == b.storage_offset());
+[[noreturn]] void refuse_layout(const Tensor& t) {
+  throw NotImplementedError("compile: a detached view of a tensor that does not lie row by row in memory")
+      .got(describe(t))
+      .fix("call contiguous() before the view is made");
+}
+
+[[noreturn]] void refuse_shared_memory(const Tensor& t) {
+  throw NotImplementedError("compile: the function writes in place to memory that it also reads through another tensor")
+      .got(describe(t))
+      .fix("pass the whole tensor and take its views inside, or return the new value");
 }
 
 void refuse_value_read(const Tensor& t, const char* what) {
@@ -88,13 +95,18 @@ void Recorder::end() {
   active_ = false;
 }
 
-ValueId Recorder::input(const Tensor& t, InputKind kind) {
+ValueId Recorder::add_input(const Tensor& t, InputKind kind) {
   ValueId v = graph_.add_value(t.dtype(), t.shape());
   if (!t.is_contiguous()) graph_.values.back().strides = t.strides();
   graph_.inputs.push_back({v, kind});
   input_of_.emplace(t.record(), static_cast<int>(bound_.size()));
   bound_.push_back(t);
-  remember(t, v);
+  return v;
+}
+
+ValueId Recorder::input(const Tensor& t, InputKind kind) {
+  const ValueId v = add_input(t, kind);
+  if (!t.record()->view) remember(t, v);
   return v;
 }
 
@@ -129,36 +141,39 @@ ValueId Recorder::node(const OpDef* op, std::span<const Attr> attrs, std::vector
   return first;
 }
 
-ValueId Recorder::replay_views(const Tensor& t) {
-  ValueId v = value_of(t.record()->view->base);
-  for (const ViewStep& step : *t.record()->view->chain) v = node(step.op, step.attrs, {v}, {});
-  remember(t, v);
+ValueId Recorder::replay(const std::vector<ViewStep>& steps, ValueId v) {
+  for (const ViewStep& step : steps) v = node(step.op, step.attrs, {v}, {});
   return v;
 }
 
-/// t lies over the storage of `kept`, whose strides are eager's: the program's values are row-major, so t is expressed
-/// by the dims of `kept` and not by strides.
-ValueId Recorder::reordered(const Tensor& kept, ValueId v, const Tensor& t) {
-  Shape dims;
-  bool same = kept.dim() == t.dim() && kept.storage_offset() == t.storage_offset();
-  for (int64_t d = 0; same && d < t.dim(); ++d) {
-    int64_t from = 0;
-    auto fits = [&](int64_t k) {
-      const auto i = static_cast<size_t>(k), j = static_cast<size_t>(d);
-      return kept.shape()[i] == t.shape()[j] && kept.strides()[i] == t.strides()[j] &&
-             std::find(dims.begin(), dims.end(), Dim(k)) == dims.end();
-    };
-    while (from < kept.dim() && !fits(from)) ++from;
-    same = from < kept.dim();
-    dims.push_back(from);
-  }
-  if (!same) {
-    throw NotImplementedError("compile: a detached view of a tensor that does not lie row by row in memory")
-        .fix("call contiguous() before the view is made");
-  }
-  static const OpDef* permute = find_op("permute");
-  const Attr attrs[] = {dims};
-  return node(permute, attrs, {v}, {});
+ValueId Recorder::replay_views(const Tensor& t) {
+  const Tensor& base = t.record()->view->base;
+  const ValueId v = value_of(base);
+  const std::optional<std::vector<ViewStep>> steps = steps_between(base, t);
+  if (!steps && !is_input(v)) refuse_layout(t);
+  const ValueId made = replay(steps ? *steps : *t.record()->view->chain, v);
+  remember(t, made);
+  return made;
+}
+
+bool Recorder::is_input(ValueId v) const {
+  return std::any_of(graph_.inputs.begin(), graph_.inputs.end(), [&](const GraphInput& i) { return i.value == v; });
+}
+
+bool Recorder::is_view_of_leaf(const Tensor& t) const {
+  return std::find(guarded_.begin(), guarded_.end(), t.record()->storage) != guarded_.end();
+}
+
+/// t lies outside of what the program knows of its storage.
+ValueId Recorder::value_beside(const Tensor& t) {
+  auto known = beside_.find(t.record());
+  if (known != beside_.end()) return known->second.value;
+  const Seen& root = current_.at(t.record()->storage.get());
+  if (spans_part_of(root.keep, t)) refuse_layout(t);  // it may have been made inside
+  if (!is_input(root.value)) refuse_shared_memory(t);
+  const ValueId v = add_input(t, InputKind::State);
+  beside_.emplace(t.record(), Seen{t, v, t.record()->storage->version});
+  return v;
 }
 
 ValueId Recorder::value_of(const Tensor& t) {
@@ -184,10 +199,8 @@ ValueId Recorder::value_of(const Tensor& t) {
     if (r->grad && !seen->second.keep.is_same(t)) other_handles_.push_back(t);
     return seen->second.value;
   }
-  if (!seen->second.keep.is_contiguous()) return reordered(seen->second.keep, seen->second.value, t);
-  static const OpDef* as_strided = find_op("as_strided");  // another tensor over the same storage, without a chain
-  const Attr attrs[] = {t.shape(), t.strides(), Dim(t.storage_offset())};
-  return node(as_strided, attrs, {seen->second.value}, {});
+  const std::optional<std::vector<ViewStep>> steps = steps_between(seen->second.keep, t);
+  return steps ? replay(*steps, seen->second.value) : value_beside(t);
 }
 
 bool Recorder::made_here(const Tensor& t) const {
@@ -199,50 +212,61 @@ bool Recorder::made_here(const Tensor& t) const {
                       [&](const GraphInput& i) { return i.value == seen->second.value; });
 }
 
+/// as_strided with an offset in the storage: of the program's values none need lie where eager's does. False when the
+/// operand lies in the memory of an input.
+bool Recorder::view_by_place(const Call& call, Values* out) {
+  value_of(call.in[0]);
+  const Seen& root = current_.at(call.in[0].record()->storage.get());
+  if (is_input(root.value)) return false;
+  *out = eager(call);
+  const std::optional<std::vector<ViewStep>> steps = steps_between(root.keep, (*out)[0]);
+  if (!steps) refuse_layout((*out)[0]);
+  remember((*out)[0], replay(*steps, root.value));
+  return true;
+}
+
+Values Recorder::eager(const Call& call) const {
+  const Unrecorded quiet(this);
+  return dispatch_bottom(call, dispatch_state().bottom.size());
+}
+
 Values Recorder::apply(const Call& call) {
   // Composites are written down as what they are made of, unless eager has one kernel for the whole.
   if (call.op->tier == Tier::Composite && !call.op->fused_rows) return call.op->compose(call);
+  if (counts_from_storage(call.op, call.attrs)) {
+    Values out;
+    if (view_by_place(call, &out)) return out;
+  }
   GraphNode n{call.op, {call.attrs.begin(), call.attrs.end()}, {}, {}, call.at, -1};
   for (const Tensor& t : call.in) n.in.push_back(t.defined() ? value_of(t) : -1);
-  Values out;
-  {
-    const Unrecorded quiet(this);
-    out = dispatch_bottom(call, dispatch_state().bottom.size());
-  }
+  Values out = eager(call);
   for (const Tensor& t : out) n.out.push_back(graph_.add_value(t.dtype(), t.shape()));
   for (size_t k = 0; k < out.size(); ++k) remember(out[k], n.out[k]);
   graph_.nodes.push_back(std::move(n));
   return out;
 }
 
-/// At the next call the argument may be a view of something else, which the program does not know.
-void Recorder::refuse_write_to_argument_view(const Tensor& self) const {
-  for (size_t i = 0; i < bound_.size(); ++i) {
-    if (graph_.inputs[i].kind != InputKind::Arg || !bound_[i].is_view()) continue;
-    if (bound_[i].record()->storage != self.record()->storage) continue;
-    throw NotImplementedError("compile: the function writes in place to an argument that is a view of another tensor")
-        .got("argument " + std::to_string(i) + ": " + describe(bound_[i]))
-        .fix("pass the whole tensor and take the view inside, or return the new value");
-  }
-}
-
 void Recorder::write(const Tensor& self, const Tensor& value) {
   ValueId v = value_of(value);
   const TensorRecord* r = self.record();
-  if (r->view) {
-    refuse_write_to_argument_view(self);
+  const Storage* storage = r->storage.get();
+  if (!current_.contains(storage)) value_of(r->view ? r->view->base : self);  // an input, if it was never seen
+  for (const auto& [record, seen] : beside_) {
+    if (record->storage.get() == storage) refuse_shared_memory(self);
+  }
+  const Seen root = current_.at(storage);
+  const std::optional<std::vector<ViewStep>> steps = steps_between(root.keep, self);
+  if (!steps) spans_part_of(root.keep, self) ? refuse_layout(self) : refuse_shared_memory(self);
+  if (!steps->empty()) {
     static const OpDef* write_op = find_op("write");
-    const Tensor& base = r->view->base;
-    const Attr attrs[] = {r->view->chain};
-    v = node(write_op, attrs, {value_of(base), v}, {});
-  } else {
-    value_of(self);  // an input, if it was never seen
+    const Attr attrs[] = {ViewChain(std::make_shared<const std::vector<ViewStep>>(*steps))};
+    v = node(write_op, attrs, {root.value, v}, {});
   }
   {
     const Unrecorded quiet(this);
     write_data(self, value, dispatch_state().bottom.size());
   }
-  remember(r->view ? r->view->base : self, v);
+  remember(root.keep, v);
 }
 
 std::vector<int> Recorder::written() const {
@@ -257,10 +281,15 @@ std::vector<int> Recorder::written() const {
 
 Recording Recorder::finish(std::span<const Tensor> outputs) {
   for (const Tensor& t : outputs) graph_.outputs.push_back(value_of(t));
-  for (int i : written()) {
-    const Tensor& t = bound_[static_cast<size_t>(i)];
+  const std::vector<int> changed = written();
+  for (size_t k = 0; k < changed.size(); ++k) {
+    const Tensor& t = bound_[static_cast<size_t>(changed[k])];
+    // Of several inputs in one place the last is the one that the program reads.
+    const bool again = std::any_of(changed.begin() + static_cast<std::ptrdiff_t>(k) + 1, changed.end(),
+                                   [&](int other) { return same_elements(t, bound_[static_cast<size_t>(other)]); });
+    if (again) continue;
     graph_.updates.push_back(
-        {graph_.inputs[static_cast<size_t>(i)].value, current_.at(t.record()->storage.get()).value});
+        {graph_.inputs[static_cast<size_t>(changed[k])].value, current_.at(t.record()->storage.get()).value});
   }
   std::sort(graph_.updates.begin(), graph_.updates.end(),
             [](const GraphUpdate& a, const GraphUpdate& b) { return a.input < b.input; });

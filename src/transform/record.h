@@ -41,7 +41,8 @@ struct Recording {
 
 class Recorder final : public Interpreter {
  public:
-  /// From now on the tensors of `args` are the graph's arguments, in this order.
+  /// From now on the tensors of `args` are the graph's arguments, in this order. One that is a view is known by its
+  /// base, which must be among them too, or not used at all.
   explicit Recorder(std::span<const Tensor> args);
   ~Recorder() override;
   Recorder(const Recorder&) = delete;
@@ -61,6 +62,12 @@ class Recorder final : public Interpreter {
   const std::vector<Tensor>& bound() const { return bound_; }
   /// Tensors with a gradient or a history of their own over the memory of inputs and of values made here.
   const std::vector<Tensor>& other_handles() const { return other_handles_; }
+  /// `t` is what the function sees of argument `i`, made before the recording.
+  void stands_for(const Tensor& t, size_t i) { input_of_[t.record()] = static_cast<int>(i); }
+  /// The memory of `t` is that of a leaf that requires grad, of which the function sees a view: not to be written with
+  /// gradients on.
+  void guard_leaf(const Tensor& t) { guarded_.push_back(t.record()->storage); }
+  bool is_view_of_leaf(const Tensor& t) const;
   /// Which input t is, or -1.
   int input_of(const Tensor& t) const;
   /// The inputs that have another value now than they had at the start.
@@ -79,19 +86,27 @@ class Recorder final : public Interpreter {
     ValueId value;
     uint32_t version;
   };
+  ValueId add_input(const Tensor& t, InputKind kind);
   ValueId input(const Tensor& t, InputKind kind);
+  Values eager(const Call& call) const;
+  bool view_by_place(const Call& call, Values* out);
   ValueId replay_views(const Tensor& t);
-  ValueId reordered(const Tensor& kept, ValueId v, const Tensor& t);
+  ValueId replay(const std::vector<ViewStep>& steps, ValueId v);
+  ValueId value_beside(const Tensor& t);
   ValueId node(const OpDef* op, std::span<const Attr> attrs, std::vector<ValueId> in, const SourceLoc& at);
   void remember(const Tensor& t, ValueId v);
-  void refuse_write_to_argument_view(const Tensor& self) const;
+  bool is_input(ValueId v) const;
   void end();
 
   Graph graph_;
   std::vector<Tensor> bound_, other_handles_;
   std::unordered_map<const TensorRecord*, int> input_of_;
-  std::unordered_map<const TensorRecord*, Seen> views_;   // views, at a version of their storage
-  std::unordered_map<const Storage*, Seen> current_;      // whole storages
+  std::unordered_map<const TensorRecord*, Seen> views_;  // views, at a version of their storage
+  std::unordered_map<const Storage*, Seen> current_;  // whole storages
+  // States over memory of which the current value is another tensor's, that does not contain them: as long as nothing
+  // is written there, each is an input of its own.
+  std::unordered_map<const TensorRecord*, Seen> beside_;
+  std::vector<Ref<Storage>> guarded_;
   std::vector<GradUse> grads_;
   std::unordered_map<const TensorRecord*, size_t> grad_of_;
   std::vector<std::function<void()>> refreshers_;

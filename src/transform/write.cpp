@@ -2,6 +2,7 @@
 
 #include "ir/write_log.h"
 #include "transform/interpreter.h"
+#include "transform/record.h"
 #include "transform/tape.h"
 
 namespace thixo {
@@ -49,9 +50,9 @@ void check_leaf(const Tensor& self, const Call& call) {
     throw call.error(ErrorKind::Value, "a leaf that requires grad is used in an in-place operation")
         .fix("update it inside no_grad, or use the out-of-place form");
   }
-  if (!self.is_view()) return;
-  const Tensor base = self.base();
-  if (base.is_leaf() && base.requires_grad()) {
+  const Recorder* recorder = Recorder::active();
+  const bool argument = recorder != nullptr && recorder->is_view_of_leaf(self);
+  if (argument || (self.is_view() && self.base().is_leaf() && self.base().requires_grad())) {
     throw call.error(ErrorKind::Value, "a view of a leaf that requires grad is used in an in-place operation")
         .fix("update it inside no_grad, or use the out-of-place form");
   }
@@ -84,7 +85,7 @@ void tape_write(const Tensor& self, const Tensor& value, const Call& call) {
   check_fits(self, value, call);
   const bool record =
       state.grad_enabled && is_differentiable(self.dtype()) && (self.requires_grad() || value.requires_grad());
-  if (state.grad_enabled) check_leaf(self, call);
+  if (record) check_leaf(self, call);  // as where the tape is not asked
   Tensor v = value.dtype() == self.dtype() ? value : value.to(self.dtype());
   if (record && v.record()->grad && v.record()->grad->node && self.record()->storage) {
     // The op computed from the old value of self; should its gradient need it, it must be kept.
@@ -99,6 +100,11 @@ void tape_write(const Tensor& self, const Tensor& value, const Call& call) {
     note_write(self, call.op, call.at);
   }
   if (record) record_write(self, v, call);
+}
+
+void tape_wrote(const Tensor& self, const Tensor& value) {
+  const Tensor in[] = {self, value};
+  record_write(self, value, Call{assign_op(), in, {}, {}});
 }
 
 void write_value(const Tensor& self, const Tensor& value) {

@@ -10,6 +10,8 @@ namespace thixo {
 
 /// DispatchTable::tape_write.
 void tape_write(const Tensor& self, const Tensor& value, const Call& call);
+/// The tape's part alone: self has been overwritten and is `value`, with its history.
+void tape_wrote(const Tensor& self, const Tensor& value);
 /// self := value (broadcast, converted) with its history: what a level's interpreter calls for the level below.
 void write_value(const Tensor& self, const Tensor& value);
 /// Writes data only: recorders and checkers see it, the tape does not.

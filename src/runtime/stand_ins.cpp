@@ -1,0 +1,125 @@
+#include "runtime/stand_ins.h"
+
+#include <algorithm>
+
+#include "thixo/error.h"
+#include "transform/view_steps.h"
+#include "transform/write.h"
+
+namespace thixo {
+namespace {
+
+bool is_view_of_leaf(const Tensor& t) { return t.is_view() && t.base().is_leaf() && t.base().requires_grad(); }
+
+/// The same data and history without a base. A leaf shares its gradient record, so that it gets its gradient.
+Tensor without_base(const Tensor& t, Tensor out) {
+  const Edge e = gradient_edge(t);
+  if (e && !e.is_leaf()) {
+    set_history(out, Ref<Node>(e.node()), static_cast<uint32_t>(e.output));
+  } else {
+    out.record()->grad = t.record()->grad;
+  }
+  return out;
+}
+
+/// The one among them that all others are views of (or the same as), or null.
+const Tensor* base_among(const std::vector<size_t>& group, const TensorList& args) {
+  const Tensor* base = nullptr;
+  for (size_t i : group) {
+    if (!args[i].is_view()) base = &args[i];
+  }
+  const bool all = base != nullptr && std::all_of(group.begin(), group.end(), [&](size_t i) {
+                     return same_elements(*base, args[i].is_view() ? args[i].record()->view->base : args[i]);
+                   });
+  return all ? base : nullptr;
+}
+
+}  // namespace
+
+Tensor memory_of(const MemorySpan& span, const TensorList& args) {
+  const TensorRecord& r = *args[span.arg].record();
+  return Tensor(new_record_on(r.storage, {Dim(span.count)}, {Dim(1)}, r.offset + span.offset, r.dtype));
+}
+
+StandIns::StandIns(const TensorList& args) : given_(args), inputs_(args), of_leaf_(args.size(), false) {
+  std::vector<bool> done(args.size(), false);
+  for (size_t i = 0; i < args.size(); ++i) {
+    if (done[i] || !args[i].defined() || !args[i].record()->storage) continue;
+    std::vector<size_t> group;  // over one memory
+    for (size_t k = i; k < args.size(); ++k) {
+      if (!args[k].defined() || args[k].record()->storage != args[i].record()->storage) continue;
+      group.push_back(k);
+      done[k] = true;
+    }
+    if (base_among(group, args) != nullptr) continue;
+    for (size_t k : group) of_leaf_[k] = is_view_of_leaf(args[k]);
+    stand_for_group(group);
+  }
+  for (const Tensor& t : given_) edges_.push_back(t.defined() ? gradient_edge(t) : Edge{});
+}
+
+void StandIns::stand_for_group(const std::vector<size_t>& group) {
+  const Tensor first = given_[group[0]];
+  if (std::all_of(group.begin(), group.end(), [&](size_t i) { return given_[i].is_same(first); })) {
+    const Tensor alone = without_base(first, alias(first));
+    for (size_t i : group) given_[i] = inputs_[i] = alone;
+    return;
+  }
+  // Several parts of something: all are views of the stretch that they lie in.
+  int64_t begin = first.storage_offset(), end = begin;
+  for (size_t i : group) {
+    const Tensor& t = given_[i];
+    begin = std::min(begin, t.storage_offset());
+    end = std::max(end, t.storage_offset() + span_of(t.shape(), t.strides()));
+  }
+  spans_.push_back({group[0], begin - first.storage_offset(), end - begin});
+  const Tensor whole = memory_of(spans_.back(), given_);
+  inputs_.push_back(whole);
+  for (size_t i : group) {
+    const Tensor t = given_[i];
+    const std::optional<std::vector<ViewStep>> steps = steps_between(whole, t);
+    Tensor part = whole;
+    for (const ViewStep& s : *steps) {
+      const ViewSpec v = s.op->view(Call{s.op, std::span<const Tensor>(&part, 1), s.attrs, {}});
+      part = make_view(part, v.shape, v.strides, v.offset, s);
+    }
+    if (steps->empty()) part = alias(whole);
+    given_[i] = without_base(t, part);
+    inputs_[i] = make_view(whole, t.shape(), t.strides(), t.storage_offset(), {});  // the program does not read it
+  }
+}
+
+int StandIns::argument(const Tensor& t) const {
+  for (size_t i = 0; i < given_.size(); ++i) {
+    if (given_[i].defined() && given_[i].is_same(t)) return static_cast<int>(i);
+  }
+  return -1;
+}
+
+void StandIns::introduce(Recorder& recorder) const {
+  for (size_t i = 0; i < given_.size(); ++i) {
+    if (given_[i].defined()) recorder.stands_for(given_[i], i);
+    if (of_leaf_[i]) recorder.guard_leaf(given_[i]);
+  }
+}
+
+std::vector<size_t> StandIns::rewritten() const {
+  std::vector<size_t> out;
+  for (size_t i = 0; i < given_.size(); ++i) {
+    const Tensor& t = given_[i];
+    if (!t.defined() || argument(t) != static_cast<int>(i)) continue;
+    const Edge e = gradient_edge(t);
+    if (e.to == edges_[i].to && e.output == edges_[i].output) continue;
+    if (inputs_[i].is_same(t)) {
+      if (!t.is_view()) out.push_back(i);  // else its base is an argument too, and brought up to date
+      continue;
+    }
+    throw NotImplementedError(
+        "compile: the function writes a value with history into one of several views of one memory")
+        .got(describe(t))
+        .fix("pass the whole tensor, or write value.detach()");
+  }
+  return out;
+}
+
+}  // namespace thixo
