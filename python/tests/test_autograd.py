@@ -196,6 +196,28 @@ def test_checkpoint_recomputes_with_the_same_numbers():
     assert all(thixo.equal(a, b) for a, b in zip(*grads, strict=True))
 
 
+COMPLEX_FUNCTIONS = {
+    "parts": lambda a, z, m: (z.real().sin(), z.imag() * a, z.conj() * z),
+    "modulus": lambda a, z, m: (z.abs() * a, z / z.abs()),
+    "mixed": lambda a, z, m: (a * z - z / a, a**z, thixo.where(a > 0, z, a)),
+    "elementary": lambda a, z, m: (z.exp() * z.sin(), z.log().sqrt(), z.tanh(), z.sigmoid(), z**3, 1 / z),
+    "products": lambda a, z, m: (m @ z, m @ m.conj().t(), thixo.nn.functional.linear(z, m), z.prod()),
+    "sums": lambda a, z, m: (z.cumsum(0), m.mean(1), m.var(), m.std(0), m.norm(), m.norm(p=1), m.norm(p=3, dim=0)),
+    "places": lambda a, z, m: (m[0] * z, thixo.cat([z, z * a]), m.t().reshape(-1), m.index_select(1, INDEX)),
+}
+INDEX = thixo.tensor([2, 0, 2])
+
+
+@pytest.mark.parametrize("name", COMPLEX_FUNCTIONS)
+def test_gradients_of_complex_numbers(name):
+    thixo.manual_seed(2)
+    a = (thixo.rand(3, dtype=thixo.float64) + 0.3).requires_grad_()
+    z = (thixo.randn(3, dtype=thixo.float64) + 1j * thixo.randn(3, dtype=thixo.float64)).requires_grad_()
+    m = (thixo.randn(2, 3, dtype=thixo.float64) + 1j * thixo.randn(2, 3, dtype=thixo.float64)).requires_grad_()
+    assert autograd.gradcheck(COMPLEX_FUNCTIONS[name], [a, z, m])
+    assert autograd.gradgradcheck(COMPLEX_FUNCTIONS[name], [a, z, m])
+
+
 def test_gradcheck_shows_a_wrong_gradient():
     class Wrong(autograd.Function):
         @staticmethod

@@ -140,10 +140,14 @@ def _checked(f):
 
 
 def gradcheck(func, inputs, *, eps=1e-6, atol=1e-5, rtol=1e-3, raise_exception=True):
-    """Compares gradients with differences of values at float64 inputs; True, or an error that shows the entry.
+    """Compares gradients with differences of values at float64 and complex128 inputs; True, or an error that shows the
+    entry. The real and imaginary parts of a gradient are the derivatives by those of the input.
 
     >>> x = thixo.ones(2, dtype=thixo.float64, requires_grad=True)
     >>> thixo.autograd.gradcheck(lambda v: v.exp(), [x])
+    True
+    >>> z = thixo.tensor([1 + 2j], dtype=thixo.complex128, requires_grad=True)
+    >>> thixo.autograd.gradcheck(lambda v: (v.abs(), v * v.conj()), [z])
     True
     """
     try:

@@ -1,8 +1,9 @@
 // Symbolic derivatives, forward through the expression. The rules are written in the node's own value wherever
 // that is cheaper (tanh, exp, sigmoid, sqrt, ...), so an op's tape saves its output and computes nothing twice.
+#include "ir/derivative.h"
+
 #include <unordered_map>
 
-#include "ir/expr.h"
 #include "thixo/error.h"
 
 namespace thixo {
@@ -10,13 +11,17 @@ namespace {
 
 class Differentiator {
  public:
-  explicit Differentiator(Expr x) : x_(x) {}
+  /// With respect to x, or to its conjugate.
+  Differentiator(Expr x, bool conjugate) : x_(x), conjugate_(conjugate) {}
 
   /// Null stands for zero: no term is made that would only be multiplied away.
   Expr of(Expr e) {
-    if (auto it = memo_.find(e.get()); it != memo_.end()) return it->second;
-    Expr d = e == x_ ? constant(1.0, e.dtype()) : is_differentiable(e.dtype()) ? rule(e) : Expr();
-    memo_.emplace(e.get(), d);
+    auto& memo = conjugate_ ? conjugate_memo_ : memo_;
+    if (auto it = memo.find(e.get()); it != memo.end()) return it->second;
+    Expr d = e == x_                        ? (conjugate_ ? Expr() : constant(1.0, e.dtype()))
+             : is_differentiable(e.dtype()) ? rule(e)
+                                            : Expr();
+    memo.emplace(e.get(), d);
     return d;
   }
 
@@ -31,8 +36,21 @@ class Differentiator {
   /// d where c holds, else 0.
   static Expr where(Expr c, Expr d) { return d ? select(c, d, zero_like(d)) : Expr(); }
 
+  /// The derivative of conj(e): conj(de / d conj(x)), and the other way round.
+  Expr of_conj(Expr e) {
+    conjugate_ = !conjugate_;
+    Expr d = of(e);
+    conjugate_ = !conjugate_;
+    const bool real = d && d->op == ExprOp::Const && d->f2 == 0;
+    return !d || real ? d : conj(d);
+  }
+
   Expr rule(Expr e) {
     switch (e->op) {
+      case ExprOp::Conj: return of_conj(e->args[0]);
+      case ExprOp::Abs:
+        if (is_complex(e->args[0].dtype())) return modulus(e, e->args[0]);
+        break;
       case ExprOp::At:
       case ExprOp::Load: return guarded_load(e);
       case ExprOp::Add:
@@ -86,14 +104,18 @@ class Differentiator {
       case ExprOp::Erf: return d * (1.1283791670955126 * exp(-(a * a)));  // 2 / sqrt(pi)
       case ExprOp::Sqrt: return d * (0.5 / e);
       case ExprOp::Rsqrt: return d * (-0.5 * (e * e * e));
-      case ExprOp::Abs:
-        if (is_complex(a.dtype())) break;
-        return select(a > 0.0, d, select(a < 0.0, -d, zero_like(d)));
+      case ExprOp::Abs: return select(a > 0.0, d, select(a < 0.0, -d, zero_like(d)));
       default: break;
     }
     throw NotImplementedError("derivative: " + std::string(expr_op_name(e->op)) + " of " +
                               std::string(dtype_name(a.dtype())) + " has none")
         .got(expr_str(e));
+  }
+
+  /// |a| = sqrt(a conj(a)); 0 at 0, as PyTorch's. The result is of a's type.
+  Expr modulus(Expr e, Expr a) {
+    Expr d = add(times(of(a), conj(a)), times(of_conj(a), a));
+    return d ? select(eq(a, zero_like(a)), zero_like(a), d / (cast(e, a.dtype()) * 2.0)) : Expr();
   }
 
   Expr binary_rule(Expr e) {
@@ -142,6 +164,7 @@ class Differentiator {
   Expr cast_rule(Expr e) {
     Expr a = e->args[0], d = of(a);
     if (!d) return {};
+    if (is_complex(d.dtype()) && !is_complex(a.dtype())) return cast(d, complex_type(real_type(e.dtype())));  // modulus
     if (is_complex(a.dtype()) && !is_complex(e.dtype())) {
       throw NotImplementedError("derivative: the real part of a complex number has no complex derivative");
     }
@@ -155,17 +178,21 @@ class Differentiator {
   }
 
   Expr x_;
-  std::unordered_map<const ExprNode*, Expr> memo_;
+  bool conjugate_;
+  std::unordered_map<const ExprNode*, Expr> memo_, conjugate_memo_;
 };
 
-}  // namespace
-
-Expr derivative(Expr out, Expr x) {
+Expr differentiated(Expr out, Expr x, bool conjugate) {
   if (!is_differentiable(x.dtype())) {
     throw InternalError("derivative: with respect to " + std::string(dtype_name(x.dtype()))).got(expr_str(x));
   }
-  Expr d = Differentiator(x).of(out);
+  Expr d = Differentiator(x, conjugate).of(out);
   return d ? d : constant_int(0, out.dtype());
 }
+
+}  // namespace
+
+Expr derivative(Expr out, Expr x) { return differentiated(out, x, false); }
+Expr conjugate_derivative(Expr out, Expr x) { return differentiated(out, x, true); }
 
 }  // namespace thixo

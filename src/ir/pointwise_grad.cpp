@@ -7,6 +7,7 @@
 #include <set>
 #include <tuple>
 
+#include "ir/derivative.h"
 #include "ir/dispatch.h"
 #include "ir/variant.h"
 
@@ -40,8 +41,25 @@ std::set<int> inputs_of(Expr e) {
   return out;
 }
 
-// d f / d x_k over f's own Inputs; the result stands as Input kOutMarker where that saves an operand.
-Expr derivative_of(const OpDef& f, int k, const ExprCtx& c) {
+// What comes back to x where g comes to out; d is (d out/dx, d out/d conj(x)).
+Expr pulled_back(Expr g, std::pair<Expr, Expr> d) {
+  if (!is_complex(g.dtype())) return times(g, d.first);
+  const Expr direct = times(g, conj(d.first));
+  return is_const(d.second, 0) ? direct : direct + times(conj(g), d.second);
+}
+
+// What goes on to out where x moves by t.
+Expr pushed_forward(Expr t, std::pair<Expr, Expr> d) {
+  const Expr direct = times(t, d.first);
+  return !is_complex(t.dtype()) || is_const(d.second, 0) ? direct : direct + times(conj(t), d.second);
+}
+
+std::pair<Expr, Expr> both_derivatives(Expr e, Expr x) {
+  return {derivative(e, x), is_complex(x.dtype()) ? conjugate_derivative(e, x) : constant(0.0, x.dtype())};
+}
+
+// The derivatives of f by x_k over f's own Inputs; the result stands as Input kOutMarker where that saves an operand.
+std::pair<Expr, Expr> derivatives_of(const OpDef& f, int k, const ExprCtx& c) {
   ExprCtx inner;
   inner.dtype = c.dtype;
   inner.param = c.param;
@@ -51,11 +69,14 @@ Expr derivative_of(const OpDef& f, int k, const ExprCtx& c) {
     inner.operands.push_back(input(static_cast<int>(i), condition ? DType::Bool : c.dtype));
   }
   const Expr e = f.expr(inner);
-  const Expr d = derivative(e, inner.x(k));
-  if (e->op == ExprOp::Input || !contains(d, e)) return d;
-  const Expr out = input(kOutMarker, e.dtype());
-  const Expr by_out = rewrite(d, [&](Expr n) { return n == e ? out : Expr(); });
-  return inputs_of(by_out).size() <= inputs_of(d).size() ? by_out : d;
+  auto by_out = [&](Expr d) {
+    if (e->op == ExprOp::Input || !contains(d, e)) return d;
+    const Expr out = input(kOutMarker, e.dtype());
+    const Expr r = rewrite(d, [&](Expr n) { return n == e ? out : Expr(); });
+    return inputs_of(r).size() <= inputs_of(d).size() ? r : d;
+  };
+  const std::pair<Expr, Expr> d = both_derivatives(e, inner.x(k));
+  return {by_out(d.first), by_out(d.second)};
 }
 
 SmallVec<int, 4> saved_by(Expr d) {
@@ -65,14 +86,17 @@ SmallVec<int, 4> saved_by(Expr d) {
 }
 
 Expr derived_expr(const OpDef& f, int k, const SmallVec<int, 4>& saved, ExprCtx& c) {
-  Expr d = derivative_of(f, k, c);
-  d = rewrite(d, [&](Expr n) {
-    if (n->op != ExprOp::Input) return Expr();
-    const int name = n->i == kOutMarker ? kSavedOut : n->i;
-    const auto at = std::find(saved.begin(), saved.end(), name);
-    return c.x(static_cast<int>(at - saved.begin()) + 1);
-  });
-  return times(c.x(0), is_complex(c.dtype) ? conj(d) : d);
+  auto by_saved = [&](Expr d) {
+    return rewrite(d, [&](Expr n) {
+      if (n->op != ExprOp::Input) return Expr();
+      const int name = n->i == kOutMarker ? kSavedOut : n->i;
+      const auto at = std::find(saved.begin(), saved.end(), name);
+      if (at == saved.end()) throw InternalError(f.name() + ": its complex gradient needs what the real one does not");
+      return c.x(static_cast<int>(at - saved.begin()) + 1);
+    });
+  };
+  const std::pair<Expr, Expr> d = derivatives_of(f, k, c);
+  return pulled_back(c.x(0), {by_saved(d.first), by_saved(d.second)});
 }
 
 TensorKind float_kind(TensorKind k) {
@@ -97,13 +121,15 @@ const OpDef* add_derived_op(Derived& all, const OpDef& f, int k, const SmallVec<
   d.tier = Tier::Pointwise;
   d.schema.name = f.schema.full_name() + ".grad" + std::to_string(k);
   d.schema.attrs = f.schema.attrs;
-  const TensorKind result = float_kind(f.schema.results[0].kind);
+  // A real result of complex operands (abs) has a real cotangent, but the type of the gradient's calls is complex.
+  const TensorKind own = float_kind(f.schema.operands[static_cast<size_t>(k)].kind);
+  const TensorKind result = own == TensorKind::FloatC ? own : float_kind(f.schema.results[0].kind);
   d.schema.operands.push_back({"g", result});
   for (int s : saved) {
     const OperandDecl* o = s == kSavedOut ? nullptr : &f.schema.operands[static_cast<size_t>(s)];
     d.schema.operands.push_back(o == nullptr ? OperandDecl{"out", result} : OperandDecl{o->name, float_kind(o->kind)});
   }
-  d.schema.results.push_back({"", float_kind(f.schema.operands[static_cast<size_t>(k)].kind)});
+  d.schema.results.push_back({"", own});
   d.doc = "The gradient of " + f.schema.full_name() + " with respect to operand " + std::to_string(k) + ".";
   d.expr = [&f, k, saved](ExprCtx& c) { return derived_expr(f, k, saved, c); };
   return &d;
@@ -120,7 +146,7 @@ PointwiseGrad make_grad(Derived& all, const OpDef& f, int k, int variant) {
     return param(static_cast<int>(std::find(params.begin(), params.end(), name) - params.begin()), DType::F64);
   };
   c.attr = [&](std::string_view name) -> const Attr& { return Call{&f, {}, attrs, {}}.attr(name); };
-  const Expr d = derivative_of(f, k, c);
+  const Expr d = derivatives_of(f, k, c).first;
   PointwiseGrad out;
   if (is_const(d, 0)) {
     out.zero = true;
@@ -240,38 +266,63 @@ Tensor expr_as_calls(Expr e, std::span<const Tensor> operands, std::span<const T
   return done[e.get()];
 }
 
-Values derived_op_grad(const Call& call, const Tensor& g, std::span<const bool> needs) {
-  const DType t = compute_type(pointwise_type(call));
-  std::vector<std::string> names;
-  const Expr e = pointwise_expr(*call.op, t, call.attrs, &names);
-  TensorList params, operands(call.in.begin(), call.in.end());
-  for (const std::string& name : names) {
-    const Attr& a = call.attr(name);
-    const Scalar s = std::holds_alternative<double>(a) ? Scalar(std::get<double>(a))
-                     : std::holds_alternative<Dim>(a)  ? Scalar(std::get<Dim>(a).value())
-                                                       : std::get<Scalar>(a);
-    params.push_back(TensorArg(s).tensor());
+namespace {
+
+/// A call of a derived op as an expression of its operands, with one more: a cotangent or a tangent.
+struct DerivedCall {
+  DType type;
+  Expr value, extra;
+  TensorList operands, params;
+
+  DerivedCall(const Call& call, const Tensor& more)
+      : type(compute_type(pointwise_type(call))), operands(call.in.begin(), call.in.end()) {
+    std::vector<std::string> names;
+    value = pointwise_expr(*call.op, type, call.attrs, &names);
+    for (const std::string& name : names) {
+      const Attr& a = call.attr(name);
+      const Scalar s = std::holds_alternative<double>(a) ? Scalar(std::get<double>(a))
+                       : std::holds_alternative<Dim>(a)  ? Scalar(std::get<Dim>(a).value())
+                                                         : std::get<Scalar>(a);
+      params.push_back(TensorArg(s).tensor());
+    }
+    extra = input(static_cast<int>(operands.size()), type);
+    operands.push_back(more);
   }
-  const int cotangent = static_cast<int>(operands.size());
-  operands.push_back(g);
+  std::pair<Expr, Expr> derivatives(size_t k) const {
+    return both_derivatives(value, input(static_cast<int>(k), type));
+  }
+  Tensor of(Expr e) const { return expr_as_calls(e, operands, params); }
+};
+
+bool is_absent(Expr e) { return !e || e->op == ExprOp::Const; }
+
+}  // namespace
+
+Values derived_op_grad(const Call& call, const Tensor& g, std::span<const bool> needs) {
+  const DerivedCall derived(call, g);
   Values out;
   for (size_t k = 0; k < call.in.size(); ++k) {
     if (!needs[k] || call.op->schema.operands[k].kind == TensorKind::Bool) {
       out.push_back({});
       continue;
     }
-    const Expr d = derivative(e, input(static_cast<int>(k), t));
-    const Expr value = times(input(cotangent, t), is_complex(t) ? conj(d) : d);
+    const Expr value = pulled_back(derived.extra, derived.derivatives(k));
     // What does not depend on the cotangent is zero (relu has no second derivative): zeros of its shape, not a number.
-    if (!value || value->op == ExprOp::Const) {
+    if (is_absent(value)) {
       static const OpDef* zeros = find_op("zeros_like");
       const Attr none[] = {Attr(), Attr()};
       out.push_back(dispatch1(Call{zeros, std::span<const Tensor>(&g, 1), none, call.at}));
     } else {
-      out.push_back(expr_as_calls(value, operands, params));
+      out.push_back(derived.of(value));
     }
   }
   return out;
+}
+
+Tensor derived_op_jvp(const Call& call, size_t k, const Tensor& t) {
+  const DerivedCall derived(call, t);
+  const Expr value = pushed_forward(derived.extra, derived.derivatives(k));
+  return is_absent(value) ? Tensor() : derived.of(value);
 }
 
 }  // namespace thixo

@@ -16,6 +16,11 @@ Tensor first_gradient(const Tensor& output, const Tensor* given, const char* wha
           .got("output: " + describe(output))
           .fix("reduce it (y.sum()), or pass the gradient of each element");
     }
+    if (is_complex(output.dtype())) {
+      throw ValueError(std::string(what) + ": grad can be implicitly created only for real scalar outputs")
+          .got("output: " + describe(output))
+          .fix("make it real (y.abs(), y.real()), or pass its gradient");
+    }
     return ones_like(output);
   }
   if (!(given->shape() == output.shape())) {

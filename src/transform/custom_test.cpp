@@ -41,6 +41,13 @@ struct TenfoldGrad final : Function {
   }
 };
 
+/// The gradient lacks the conjugate: right for the real part alone.
+struct HalfConjugate final : Function {
+  std::string name() const override { return "HalfConjugate"; }
+  TensorList forward(FunctionContext&, const TensorList& x) override { return {x[0].conj()}; }
+  TensorList backward(FunctionContext&, const TensorList& g) override { return {g[0]}; }
+};
+
 TEST(Custom, ForwardAndBackward) {
   Tensor x = leaf({1, 2});
   Tensor y = autograd::apply(make_ref<Exp>(), {x})[0];
@@ -96,6 +103,27 @@ TEST(Gradcheck, PassesAndFails) {
   EXPECT_NE(text.find("gradient   10"), std::string::npos) << text;
   EXPECT_EQ(headline_of([&] { autograd::gradcheck(f, {f64({1}), f64({1})}); }),
             "ValueError: gradcheck: no input requires grad");
+}
+
+TEST(Gradcheck, TakesComplexNumbers) {
+  Tensor z = f64({0.5, -0.75, 2}) + f64({-1.25, 0.5, 0.25}) * Scalar(std::complex(0.0, 1.0)), a = leaf({0.3, 1.2, -2});
+  z.requires_grad_();
+  auto f = [](const TensorList& x) {
+    return TensorList{x[0] * x[1].exp() / x[1], (x[1] * x[1].conj()).imag() + x[1].abs() * x[0], x[1].real().sin()};
+  };
+  EXPECT_TRUE(autograd::gradcheck(f, {a, z}));
+  EXPECT_TRUE(autograd::gradgradcheck(f, {a, z}));
+  // The parts of a gradient belong to those of the operand: |z|^2 grows along z.
+  const Tensor g = autograd::grad({(z * z.conj()).real().sum()}, {z})[0];
+  EXPECT_TRUE((g - z * 2).abs().max().item<double>() < 1e-15);
+  const std::string text = error_text([&] {
+    autograd::gradcheck([](const TensorList& x) { return autograd::apply(make_ref<HalfConjugate>(), x); }, {z});
+  });
+  EXPECT_NE(text.find("d output 0[0].imag / d input 0[0].imag"), std::string::npos) << text;
+  EXPECT_EQ(headline_of([&] { autograd::gradcheck(f, {a, z.to(complex64).detach().requires_grad_()}); }),
+            "DTypeError: gradcheck: input 1 requires grad but is not complex128");
+  EXPECT_EQ(headline_of([&] { (z * z).sum().backward(); }),
+            "ValueError: backward: grad can be implicitly created only for real scalar outputs");
 }
 
 TEST(Anomaly, NamesTheFirstOp) {

@@ -56,26 +56,27 @@ Tensor JvpLevel::tangent(const Tensor& t) const {
   return base.defined() ? replay_chain(base, *r.view->chain) : Tensor();
 }
 
-/// f'(x) t is the derived gradient, g * conj(f'(x)), taken at g = conj(t) and conjugated again.
+/// f'(x) t is the derived gradient, g * conj(f'(x)), taken at g = conj(t) and conjugated again; for a real f of complex
+/// x (abs) it is Re(t * conj(gradient at g = 1)).
 Tensor JvpLevel::pointwise(const Call& call, const Tensor& out, const In& t) {
   Tensor sum;
   for (size_t k = 0; k < t.size(); ++k) {
     if (!t[k].defined()) continue;
     Tensor part;
     if (is_derived(*call.op)) {
-      SmallVec<bool, 8> needs(call.in.size(), false);
-      needs[k] = true;
-      const Values g = derived_op_grad(call, conj_if_complex(t[k]), {needs.data(), needs.size()});
-      part = conj_if_complex(g[k]);
+      part = derived_op_jvp(call, k, t[k]);
+      if (!part.defined()) continue;
     } else {
       const PointwiseGrad& d = derived_grad(*call.op, static_cast<int>(k), call.attrs);
       if (d.zero) continue;
       part = t[k];
       if (d.op != nullptr) {
+        const bool to_real = is_complex(t[k].dtype()) && !is_complex(out.dtype());
         In in;
-        in.push_back(conj_if_complex(t[k]));
+        in.push_back(to_real ? ones_like(out) : conj_if_complex(t[k]));
         for (int s : d.saved) in.push_back(s == kSavedOut ? out : call.in[static_cast<size_t>(s)]);
         part = conj_if_complex(dispatch1(Call{d.op, {in.data(), in.size()}, call.attrs, call.at}));
+        if (to_real) part = real(part * t[k]);
       }
     }
     sum = sum.defined() ? sum + part : part;
@@ -85,6 +86,8 @@ Tensor JvpLevel::pointwise(const Call& call, const Tensor& out, const In& t) {
   return sum.shape() == out.shape() ? sum : sum.expand(out.shape());
 }
 
+/// The gradient is linear in its cotangent, and its own gradient is the tangent map: f(x) = a x has the gradient
+/// conj(a) g, whose gradient by g is a t.
 Values JvpLevel::by_double_vjp(const Call& call, const Values& out, const In& t) {
   if (!call.op->grad) {
     throw NotImplementedError("jvp: " + call.op->name() + " has no gradient to derive a tangent from").at(call.at);
@@ -109,12 +112,12 @@ Values JvpLevel::by_double_vjp(const Call& call, const Values& out, const In& t)
     Tensor fitted =
         v[k].shape() == call.shape(static_cast<int>(k)) ? v[k] : v[k].sum_to_size(call.shape(static_cast<int>(k)));
     outputs.push_back(std::move(fitted));
-    cotangents.push_back(conj_if_complex(t[k]));
+    cotangents.push_back(t[k]);
   }
   Values result(out.size());
   if (outputs.empty()) return result;
   const TensorList tangents = Pullback(level, outputs, inputs)(cotangents, false);
-  for (size_t i = 0; i < which.size(); ++i) result[which[i]] = conj_if_complex(tangents[i]);
+  for (size_t i = 0; i < which.size(); ++i) result[which[i]] = tangents[i];
   return result;
 }
 

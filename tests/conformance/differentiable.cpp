@@ -7,6 +7,11 @@
 #include "thixo/tensor.h"
 
 namespace thixo::conformance {
+namespace {
+
+bool is_wide(DType t) { return t == DType::F64 || t == DType::C128; }
+
+}  // namespace
 
 TensorList Differentiable::operator()(const TensorList& x) const {
   TestCall c = call;
@@ -21,7 +26,7 @@ TensorList Differentiable::operator()(const TensorList& x) const {
     const std::string& name = call.op->schema.results[call.op->schema.results[0].list ? 0 : r].name;
     const bool state = !name.empty() && std::any_of(operands.begin(), operands.end(),
                                                     [&](const OperandDecl& o) { return o.name == name; });
-    if (out[r].dtype() == DType::F64 && !state) shown.push_back(out[r]);
+    if (is_wide(out[r].dtype()) && !state) shown.push_back(out[r]);
   }
   return shown;
 }
@@ -30,17 +35,17 @@ Tensor Differentiable::sum(const TensorList& x) const {
   Tensor total;
   for (const Tensor& y : (*this)(x)) {
     Tensor weights = arange(y.numel().value(), {.dtype = DType::F64}).cos().reshape(y.shape());
-    Tensor part = (y * weights).sum();
+    Tensor part = (is_complex(y.dtype()) ? real(y) * weights + imag(y) * weights.cos() : y * weights).sum();
     total = total.defined() ? total + part : part;
   }
   return total;
 }
 
-Differentiable differentiable(const OpDef& op, const Sample& s) {
-  Differentiable d{make_smooth_call(op, s, DType::F64), {}, {}};
+Differentiable differentiable(const OpDef& op, const Sample& s, DType t) {
+  Differentiable d{make_smooth_call(op, s, t), {}, {}};
   for (size_t k = 0; k < d.call.in.size(); ++k) {
     const Tensor& x = d.call.in[k];
-    if (!x.defined() || x.dtype() != DType::F64 || x.numel() == 0) continue;
+    if (!x.defined() || !is_wide(x.dtype()) || x.numel() == 0) continue;
     const std::string& name = op.schema.operands[op.schema.operand_at(k, d.call.in.size())].name;
     const std::vector<ResultDecl>& results = op.schema.results;
     // State (running_mean) is a constant of the gradient.
@@ -70,6 +75,16 @@ bool is_smooth(const Sample& s) {
 }
 
 }  // namespace
+
+bool takes_complex(const OpDef& op, const Sample& s) {
+  const std::vector<DType> types = dtypes_of(op);
+  return std::find(types.begin(), types.end(), DType::C128) != types.end() && takes(op, s, DType::C128);
+}
+
+std::span<double> numbers_of(const Tensor& t) {
+  return {static_cast<double*>(t.raw_data()),
+          static_cast<size_t>(t.numel().value()) * (is_complex(t.dtype()) ? size_t{2} : size_t{1})};
+}
 
 std::vector<Sample> small_samples(const OpDef& op) {
   std::vector<Sample> out;

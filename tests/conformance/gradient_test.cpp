@@ -1,4 +1,4 @@
-// Gradients of first and second order against differences, by definitions alone: f64 and the reference.
+// Gradients of first and second order against differences, by definitions alone: f64, complex128 and the reference.
 #include <gtest/gtest.h>
 
 #include "backend/reference/reference.h"
@@ -12,75 +12,67 @@ namespace {
 class Gradient : public ::testing::TestWithParam<int> {
  protected:
   const OpDef& op() const { return op_by_id(GetParam()); }
+
+  /// Calls f for each small sample that has something to differentiate, in f64 and in complex128.
+  template <class F> void each(F f) {
+    reference::Scope scope;
+    for (const Sample& s : small_samples(op())) {
+      for (DType t : {DType::F64, DType::C128}) {
+        if (t == DType::C128 && !takes_complex(op(), s)) continue;
+        Differentiable d = differentiable(op(), s, t);
+        if (d.inputs.empty() || d(d.inputs).empty()) continue;
+        SCOPED_TRACE(d.call.str());
+        try {
+          f(d);
+        } catch (const Error& e) {
+          ADD_FAILURE() << e.what();
+        }
+      }
+    }
+  }
 };
 
 TEST_P(Gradient, FirstOrder) {
-  reference::Scope scope;
-  for (const Sample& s : small_samples(op())) {
-    Differentiable f = differentiable(op(), s);
-    if (f.inputs.empty() || f(f.inputs).empty()) continue;
-    SCOPED_TRACE(f.call.str());
-    try {
-      EXPECT_TRUE(autograd::gradcheck(f, f.inputs));
-    } catch (const Error& e) {
-      ADD_FAILURE() << e.what();
-    }
-  }
+  each([](const Differentiable& f) { EXPECT_TRUE(autograd::gradcheck(f, f.inputs)); });
 }
 
 TEST_P(Gradient, SecondOrder) {
-  reference::Scope scope;
-  for (const Sample& s : small_samples(op())) {
-    Differentiable f = differentiable(op(), s);
-    if (f.inputs.empty() || f(f.inputs).empty()) continue;
+  each([](const Differentiable& f) {
     int64_t size = 0;
     for (const Tensor& x : f.inputs) size += x.numel().value();
-    if (size > 40) continue;
-    SCOPED_TRACE(f.call.str());
-    try {
-      EXPECT_TRUE(autograd::gradgradcheck(f, f.inputs));
-    } catch (const Error& e) {
-      ADD_FAILURE() << e.what();
-    }
-  }
+    if (size > 40) return;
+    EXPECT_TRUE(autograd::gradgradcheck(f, f.inputs));
+  });
 }
 
 /// The tangent that jvp gives against a difference along the direction.
 TEST_P(Gradient, Jvp) {
-  reference::Scope scope;
-  for (const Sample& s : small_samples(op())) {
-    Differentiable f = differentiable(op(), s);
-    if (f.inputs.empty() || f(f.inputs).empty()) continue;
-    SCOPED_TRACE(f.call.str());
-    try {
-      TensorList at, tangents, ahead, behind;
-      const double eps = 1e-6;
-      for (size_t k = 0; k < f.inputs.size(); ++k) {
-        Tensor x = copied(f.inputs[k]), v = copied(x), up = copied(x), down = copied(x);
-        for (int64_t i = 0; i < x.numel().value(); ++i) {
-          double t = 0.5 + 0.25 * static_cast<double>((i * 7 + static_cast<int64_t>(k)) % 5);
-          v.data<double>()[i] = t;
-          up.data<double>()[i] += eps * t;
-          down.data<double>()[i] -= eps * t;
-        }
-        at.push_back(x), tangents.push_back(v), ahead.push_back(up), behind.push_back(down);
+  each([](const Differentiable& f) {
+    TensorList at, tangents, ahead, behind;
+    const double eps = 1e-6;
+    for (size_t k = 0; k < f.inputs.size(); ++k) {
+      Tensor x = copied(f.inputs[k]), v = copied(x), up = copied(x), down = copied(x);
+      for (size_t i = 0; i < numbers_of(x).size(); ++i) {
+        const double t = 0.5 + 0.25 * static_cast<double>((i * 7 + k) % 5);
+        numbers_of(v)[i] = t;
+        numbers_of(up)[i] += eps * t;
+        numbers_of(down)[i] -= eps * t;
       }
-      func::Jvp made = func::jvp(func::Fn([&](const TensorList& x) { return f(x); }), at, tangents);
-      TensorList up = f(ahead), down = f(behind);
-      ASSERT_EQ(made.tangents.size(), up.size());
-      for (size_t r = 0; r < up.size(); ++r) {
-        ASSERT_TRUE(made.tangents[r].defined());
-        Tensor got = copied(made.tangents[r]);
-        Tensor u = copied(up[r]), d = copied(down[r]);
-        for (int64_t i = 0; i < got.numel().value(); ++i) {
-          double want = (u.data<double>()[i] - d.data<double>()[i]) / (2 * eps);
-          ASSERT_NEAR(got.data<double>()[i], want, 1e-5 + 1e-4 * std::fabs(want)) << "result " << r << " element " << i;
-        }
-      }
-    } catch (const Error& e) {
-      ADD_FAILURE() << e.what();
+      at.push_back(x), tangents.push_back(v), ahead.push_back(up), behind.push_back(down);
     }
-  }
+    func::Jvp made = func::jvp(func::Fn([&](const TensorList& x) { return f(x); }), at, tangents);
+    TensorList up = f(ahead), down = f(behind);
+    ASSERT_EQ(made.tangents.size(), up.size());
+    for (size_t r = 0; r < up.size(); ++r) {
+      ASSERT_TRUE(made.tangents[r].defined());
+      const Tensor got = copied(made.tangents[r]), u = copied(up[r]), d = copied(down[r]);
+      ASSERT_EQ(got.dtype(), u.dtype());
+      for (size_t i = 0; i < numbers_of(got).size(); ++i) {
+        const double want = (numbers_of(u)[i] - numbers_of(d)[i]) / (2 * eps);
+        ASSERT_NEAR(numbers_of(got)[i], want, 1e-5 + 1e-4 * std::fabs(want)) << "result " << r << " number " << i;
+      }
+    }
+  });
 }
 
 std::vector<int> differentiable_ops() {

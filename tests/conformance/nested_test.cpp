@@ -1,5 +1,5 @@
-// Transforms inside transforms over every op, by definitions alone and in f64: vmap(grad) and grad(vmap) against a loop
-// of gradients, jvp(grad) against differences of gradients, vmap(vmap) against two loops.
+// Transforms inside transforms over every op, by definitions alone and in f64 and complex128: vmap(grad) and grad(vmap)
+// against a loop of gradients, jvp(grad) against differences of gradients, vmap(vmap) against two loops.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -23,14 +23,17 @@ class Nested : public ::testing::TestWithParam<int> {
     reference::Scope scope;
     if (is_random(op())) return;  // vmap(random) has tests of its own
     for (const Sample& s : small_samples(op())) {
-      Differentiable d = differentiable(op(), s);
-      if (d.inputs.empty() || d(d.inputs).empty()) continue;
-      for (Tensor& x : d.inputs) x = x.detach();
-      SCOPED_TRACE(d.call.str());
-      try {
-        f(d);
-      } catch (const Error& e) {
-        ADD_FAILURE() << e.what();
+      for (DType t : {DType::F64, DType::C128}) {
+        if (t == DType::C128 && !takes_complex(op(), s)) continue;
+        Differentiable d = differentiable(op(), s, t);
+        if (d.inputs.empty() || d(d.inputs).empty()) continue;
+        for (Tensor& x : d.inputs) x = x.detach();
+        SCOPED_TRACE(d.call.str());
+        try {
+          f(d);
+        } catch (const Error& e) {
+          ADD_FAILURE() << e.what();
+        }
       }
     }
   }
@@ -111,6 +114,7 @@ TEST_P(Nested, JvpOfGrad) {
     const double eps = 1e-6;
     for (const Tensor& x : f.inputs) {
       Tensor v = arange(x.numel().value(), {.dtype = DType::F64}).sin().reshape(x.shape()) + 0.5;
+      if (is_complex(x.dtype())) v = v + v.cos() * Scalar(std::complex(0.0, 1.0));
       tangents.push_back(v);
       ahead.push_back(x + v * eps);
       behind.push_back(x - v * eps);

@@ -67,7 +67,9 @@ void def_div_mode(Op& op) {
 void def_div_trunc(Op& op) {
   op.schema("div_trunc(input: Number, other: Number) -> Number @private")
       .doc("The quotient rounded toward zero.")
-      .expr([](ExprCtx& c) { return is_float(c.dtype) ? unary(ExprOp::Trunc, c.x(0) / c.x(1)) : c.x(0) / c.x(1); });
+      .expr([](ExprCtx& c) {  // not defined for complex numbers
+        return is_differentiable(c.dtype) ? unary(ExprOp::Trunc, c.x(0) / c.x(1)) : c.x(0) / c.x(1);
+      });
 }
 
 void def_floor_divide(Op& op) {

@@ -3,6 +3,12 @@
 #include "thixo/tensor.h"
 
 namespace thixo::ops {
+namespace {
+
+/// Integers are whole; rounding is not defined for complex numbers.
+Expr rounded(ExprOp how, const ExprCtx& c) { return is_differentiable(c.dtype) ? unary(how, c.x(0)) : c.x(0); }
+
+}  // namespace
 
 void def_where(Op& op) {
   op.schema("where(condition: Bool, input: Tensor, other: Tensor) -> Tensor")
@@ -104,28 +110,28 @@ void def_floor(Op& op) {
   op.schema("floor(input: Number) -> Number @inplace")
       .doc("The largest integer that is not above input, elementwise.")
       .example(">>> thixo.floor(thixo.tensor([-1.5, 1.5]))\ntensor([-2.,  1.])")
-      .expr([](ExprCtx& c) { return is_float(c.dtype) ? unary(ExprOp::Floor, c.x(0)) : c.x(0); });
+      .expr([](ExprCtx& c) { return rounded(ExprOp::Floor, c); });
 }
 
 void def_ceil(Op& op) {
   op.schema("ceil(input: Number) -> Number @inplace")
       .doc("The smallest integer that is not below input, elementwise.")
       .example(">>> thixo.ceil(thixo.tensor([-1.5, 1.5]))\ntensor([-1.,  2.])")
-      .expr([](ExprCtx& c) { return is_float(c.dtype) ? unary(ExprOp::Ceil, c.x(0)) : c.x(0); });
+      .expr([](ExprCtx& c) { return rounded(ExprOp::Ceil, c); });
 }
 
 void def_trunc(Op& op) {
   op.schema("trunc(input: Number) -> Number @inplace")
       .doc("input without its fraction, elementwise.")
       .example(">>> thixo.trunc(thixo.tensor([-1.5, 1.5]))\ntensor([-1.,  1.])")
-      .expr([](ExprCtx& c) { return is_float(c.dtype) ? unary(ExprOp::Trunc, c.x(0)) : c.x(0); });
+      .expr([](ExprCtx& c) { return rounded(ExprOp::Trunc, c); });
 }
 
 void def_round(Op& op) {
   op.schema("round(input: Number) -> Number @inplace")
       .doc("The nearest integer, elementwise; halves go to the even one.")
       .example(">>> thixo.round(thixo.tensor([0.5, 1.5, 2.6]))\ntensor([0., 2., 3.])")
-      .expr([](ExprCtx& c) { return is_float(c.dtype) ? unary(ExprOp::Round, c.x(0)) : c.x(0); });
+      .expr([](ExprCtx& c) { return rounded(ExprOp::Round, c); });
 }
 
 }  // namespace thixo::ops
