@@ -8,6 +8,10 @@ that is bound by arithmetic instead.
 
 import dataclasses
 import functools
+import json
+import pathlib
+import re
+import subprocess
 from collections.abc import Callable
 
 import numpy
@@ -92,21 +96,7 @@ def _loss(name, saves=2):
 
 
 _REAL = ["abs", "ceil", "floor", "round", "sign", "trunc"]
-_SMOOTH = ["cos", "exp", "expm1", "sin", "square", "tanh"]
 _COMPARE = {"eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal"}
-_ACTIVATIONS = [
-    "elu",
-    "gelu",
-    "hardtanh",
-    "leaky_relu",
-    "logsigmoid",
-    "relu",
-    "relu6",
-    "sigmoid",
-    "silu",
-    "softplus",
-    "erf",
-]
 _PRODUCT = 2 * N**3
 _CONV = 2 * 16 * 64 * 64 * 64 * 64 * 9
 _ATTENTION = 4 * 8 * 8 * 1024 * 1024 * 64
@@ -114,9 +104,7 @@ _INDEX = (MATRIX, "index")
 
 CASES = {
     **{n: _unary(n, grad=n == "abs") for n in _REAL},
-    **{n: _unary(n) for n in _SMOOTH},
     **{n: _unary(n, kind="positive") for n in ("log", "log1p", "reciprocal", "sqrt", "rsqrt")},
-    **{n: _unary(n) for n in _ACTIVATIONS},
     "neg": _unary("neg", saves=0, function="negative"),
     "logical_not": _unary("logical_not", grad=False, writes=0.25),
     **{n: _unary(n, grad=False, writes=0.25) for n in ("isnan", "isinf", "isfinite")},
@@ -231,3 +219,15 @@ NO_WORK = {
     "real", "reshape", "reshape_as", "scalar_tensor", "select", "slice", "split", "squeeze", "swapaxes", "t", "transpose",
     "unbind", "unflatten", "unsqueeze", "view", "view_as",
 }  # fmt: skip
+
+
+def add_derived():
+    """An elementwise function of one tensor needs no line: it reads its operand and writes as much."""
+    program = pathlib.Path(__file__).parent.parent / "build/release/bin/thixo"
+    for op in json.loads(subprocess.run([program, "ops", "--json"], check=True, capture_output=True, text=True).stdout):
+        one_tensor = re.match(r"\w+\(input: \w+(, \*?[^)]*=[^)]*)?\)", op["schema"])
+        if op["tier"] == "pointwise" and one_tensor and op["name"] not in CASES.keys() | NO_WORK:
+            CASES[op["name"]] = _unary(op["name"], grad=op["gradient"] != "none")
+
+
+add_derived()

@@ -5,12 +5,11 @@ if(NOT LLVM_FOUND)
   message(STATUS "thixo: LLVM 19 not found: no thixo-gen and no compiler plugin (Debian: llvm-19-dev)")
 endif()
 
-# oneDNN brings its own OpenMP threads, in which ThreadSanitizer reports races that are none.
 # Found by hand: Debian's dnnl-config.cmake insists on OpenCL, which the CPU library does not need.
 find_path(DNNL_INCLUDE_DIR dnnl.hpp)
 find_library(DNNL_LIBRARY dnnl)
 set(onednn_default OFF)
-if(DNNL_INCLUDE_DIR AND DNNL_LIBRARY AND THIXO_PARALLEL STREQUAL "openmp")
+if(DNNL_INCLUDE_DIR AND DNNL_LIBRARY)
   set(onednn_default ON)
 endif()
 option(THIXO_WITH_ONEDNN "Use oneDNN for contractions" ${onednn_default})
@@ -19,10 +18,8 @@ if(THIXO_WITH_ONEDNN AND NOT (DNNL_INCLUDE_DIR AND DNNL_LIBRARY))
 endif()
 
 find_package(Threads REQUIRED)
-if(THIXO_PARALLEL STREQUAL "openmp")
-  find_package(OpenMP REQUIRED COMPONENTS CXX)
-elseif(NOT THIXO_PARALLEL STREQUAL "std")
-  message(FATAL_ERROR "THIXO_PARALLEL is '${THIXO_PARALLEL}'; it can be openmp or std")
+if(THIXO_WITH_ONEDNN)
+  find_package(OpenMP REQUIRED COMPONENTS CXX)  # to tell oneDNN to stay on the calling thread
 endif()
 
 if(THIXO_BUILD_TESTS)
@@ -32,12 +29,8 @@ endif()
 # What every program or library that contains the engine links.
 add_library(thixo_link INTERFACE)
 target_link_libraries(thixo_link INTERFACE Threads::Threads ${CMAKE_DL_LIBS})
-if(THIXO_PARALLEL STREQUAL "openmp")
-  # The library only: the flag -fopenmp belongs to parallel.cpp alone.
-  target_link_libraries(thixo_link INTERFACE ${OpenMP_CXX_LIBRARIES})
-endif()
 if(THIXO_WITH_ONEDNN)
-  target_link_libraries(thixo_link INTERFACE ${DNNL_LIBRARY})
+  target_link_libraries(thixo_link INTERFACE ${DNNL_LIBRARY} ${OpenMP_CXX_LIBRARIES})
 endif()
 
 # The headers of outside libraries that the rooms include (LLVM's are for src/codegen/llvm alone).

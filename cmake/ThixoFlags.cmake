@@ -38,9 +38,6 @@ endif()
 if(THIXO_WITH_ONEDNN)
   target_compile_definitions(thixo_flags INTERFACE THIXO_WITH_ONEDNN)
 endif()
-if(THIXO_PARALLEL STREQUAL "std")
-  target_compile_definitions(thixo_flags INTERFACE THIXO_PARALLEL_STD)
-endif()
 if(THIXO_SANITIZE)
   target_compile_options(thixo_flags INTERFACE
     -fsanitize=${THIXO_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer

@@ -32,12 +32,6 @@ function(thixo_rooms target)
   if(target STREQUAL "thixo_front" AND sources)
     list(APPEND sources ${THIXO_OPGEN_SOURCES} ${THIXO_LOWERING_VERSION})
   endif()
-  set(parallel ${PROJECT_SOURCE_DIR}/src/base/parallel.cpp)
-  if(parallel IN_LIST sources AND THIXO_PARALLEL STREQUAL "openmp")
-    # The one file with #pragma omp; its flag does not fit the shared precompiled header.
-    set_source_files_properties(${parallel} PROPERTIES COMPILE_OPTIONS "${OpenMP_CXX_FLAGS}"
-                                                       SKIP_PRECOMPILE_HEADERS ON)
-  endif()
   set(info ${PROJECT_SOURCE_DIR}/src/runtime/info.cpp)
   if(info IN_LIST sources)
     set_source_files_properties(${info} PROPERTIES COMPILE_DEFINITIONS "THIXO_VERSION=\"${PROJECT_VERSION}\"")

@@ -33,7 +33,7 @@ FENCED = [
     ("llvm-c/", ["codegen/llvm"]),
     ("dnnl", ["backend/cpu"]),
     ("oneapi/", ["backend/cpu"]),
-    ("omp.h", ["base"]),
+    ("omp.h", ["backend"]),
 ]
 
 SOURCES = {".h", ".hpp", ".cpp", ".cc", ".cu", ".inc"}

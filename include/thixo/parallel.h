@@ -22,7 +22,6 @@ class THIXO_API SerialThread {
 
  private:
   bool before_;
-  int library_threads_;
 };
 
 }  // namespace thixo

@@ -25,8 +25,4 @@ template <class F> void parallel_for(int64_t tiles, F&& f) {
       const_cast<void*>(static_cast<const void*>(std::addressof(f))));
 }
 
-/// Threads that libraries on the same pool (oneDNN) use when this thread calls them; 0 where there is no such pool.
-THIXO_API int library_threads();
-THIXO_API void set_library_threads(int n);
-
 }  // namespace thixo

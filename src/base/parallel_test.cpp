@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <mutex>
 #include <set>
 #include <stdexcept>
@@ -39,11 +41,28 @@ TEST(Parallel, UsesSeveralThreads) {
   Threads t(3);
   std::mutex mutex;
   std::set<std::thread::id> ids;
+  std::condition_variable all;
   parallel_for(3, [&](int64_t, int64_t) {
-    std::lock_guard<std::mutex> lock(mutex);
+    std::unique_lock<std::mutex> lock(mutex);
     ids.insert(std::this_thread::get_id());
+    all.notify_all();
+    // Whoever is here first leaves the other parts to other threads.
+    all.wait_for(lock, std::chrono::seconds(20), [&] { return ids.size() == 3; });
   });
   EXPECT_EQ(ids.size(), 3u);
+}
+
+TEST(Parallel, ManyLoopsInARowWithAnyTeam) {
+  int64_t sum = 0;
+  for (int round = 0; round < 20000; ++round) {
+    Threads t(1 + round % 4);
+    const int64_t tiles = round % 23;
+    std::atomic<int64_t> done{0};
+    parallel_for(tiles, [&](int64_t begin, int64_t end) { done += end - begin; });
+    ASSERT_EQ(done, tiles) << round;
+    sum += done;
+  }
+  EXPECT_GT(sum, 0);
 }
 
 TEST(Parallel, NestedLoopsAndSerialThreadsRunOnOneThread) {

@@ -70,13 +70,14 @@ void fill_rows(const Gemm& g) {
 }  // namespace
 
 bool onednn_takes(const Gemm& g) {
-  return dense(g.a, g.m, g.k) && dense(g.b, g.k, g.n) && g.c.column_stride == 1 && (g.m <= 1 || g.c.row_stride >= g.n);
+  return dense(g.a, g.m, g.k) && dense(g.b, g.k, g.n) && g.c.column_stride == 1 &&
+         (g.m <= 1 || g.c.row_stride >= g.n) && (g.bias == nullptr || g.n == 1 || g.bias_stride == 1);
 }
 
 void onednn_sgemm(const Gemm& g) {
   if (g.k == 0) return g.accumulate ? void() : fill_rows(g);
   if (g.bias != nullptr) fill_rows(g);
-  const LibraryThreads one(1);
+  const OneThread one;
   // A leading dimension must be at least a row's length, also where there is one row only.
   auto leading = [](const Matrix& m, bool transposed, int64_t rows, int64_t columns) {
     return transposed ? std::max(m.column_stride, rows) : std::max(m.row_stride, columns);
@@ -124,9 +125,9 @@ std::shared_ptr<const MatmulPlan> make_matmul(const Gemm& g) {
 
 }  // namespace
 
-void onednn_matmul(const Gemm& g, int threads) {
+void onednn_matmul(const Gemm& g) {
   static LruCache<MatmulPlan>& cache = *new LruCache<MatmulPlan>(512);
-  const LibraryThreads own(threads);
+  const OneThread one;
   const std::vector<int64_t> key{static_cast<int64_t>(g.dtype),
                                  g.m,
                                  g.n,
@@ -136,8 +137,7 @@ void onednn_matmul(const Gemm& g, int threads) {
                                  g.b.row_stride,
                                  g.b.column_stride,
                                  g.c.row_stride,
-                                 g.bias != nullptr ? 1 : 0,
-                                 threads};
+                                 g.bias != nullptr ? 1 : 0};
   const std::shared_ptr<const MatmulPlan> plan = cache.get(key, [&] { return make_matmul(g); });
   const Scratch scratch(plan->scratch.get_size());
   const dnnl::engine& e = onednn_engine();
@@ -165,7 +165,7 @@ bool onednn_bf16() { return false; }
 const char* onednn_version() { return ""; }
 bool onednn_takes(const Gemm&) { return false; }
 void onednn_sgemm(const Gemm&) { absent(); }
-void onednn_matmul(const Gemm&, int) { absent(); }
+void onednn_matmul(const Gemm&) { absent(); }
 std::shared_ptr<const ConvPlan> ConvPlan::of(const ConvShape&) { absent(); }
 
 }  // namespace thixo::cpu

@@ -1,8 +1,8 @@
 // Every call of oneDNN stands behind this header: 3.x changed how its primitives are made.
 //
-// oneDNN's own threading changes bits with the number of threads (its 2.6 on AVX2: in 118 of 150 random products), so
-// each call runs on the calling thread alone, on a tile or chunk that the caller cut by the problem's size. The one
-// exception is said at onednn_matmul.
+// oneDNN's own threading changes bits with the number of threads (its 2.6 on AVX2: in 118 of 150 random products), and
+// its threads would fight with ours for the cores, so each call runs on the calling thread alone, on a tile or chunk
+// that the caller cut by the problem's size.
 #pragma once
 
 #include <cstddef>
@@ -14,19 +14,19 @@ namespace thixo::cpu {
 
 /// Built with oneDNN, and not turned off (THIXO_ONEDNN).
 bool onednn_present();
-/// ... and with AVX-512 (what DNNL_MAX_CPU_ISA leaves of it). There its own threads showed no dependence.
+/// ... and with AVX-512 (what DNNL_MAX_CPU_ISA leaves of it).
 bool onednn_avx512();
 /// ... and bf16 products faster than f32.
 bool onednn_bf16();
 /// For `thixo doctor`: "2.6.0, avx2"; empty without oneDNN.
 const char* onednn_version();
 
-/// Whether the strides of g are what a library call takes: consecutive rows or columns of A and B, columns of C.
+/// Whether the strides of g are what a library call takes: consecutive rows or columns of A and B, columns of C, bias.
 bool onednn_takes(const Gemm& g);
 /// f32 product on this thread, without a set-up cost: for small and new shapes.
 void onednn_sgemm(const Gemm& g);
-/// f32 or bf16 product by a primitive that is kept by shape. threads > 1: oneDNN's own threads.
-void onednn_matmul(const Gemm& g, int threads);
+/// f32 or bf16 product on this thread, by a primitive that is kept by shape.
+void onednn_matmul(const Gemm& g);
 
 enum class ConvPass : uint8_t { Forward, InputGrad, WeightGrad };
 

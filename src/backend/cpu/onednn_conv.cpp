@@ -48,7 +48,7 @@ class Plan final : public ConvPlan {
   }
 
   void run(const void* from, const void* packed, const void* bias, void* to, void* scratch) const override {
-    const LibraryThreads one(1);
+    const OneThread one;
     const bool forward = pass_ == ConvPass::Forward;
     const Side &a = forward ? x_ : y_, &b = forward ? y_ : x_;
     char* room = static_cast<char*>(scratch);
@@ -68,7 +68,7 @@ class Plan final : public ConvPlan {
   }
 
   void run_weight(const void* x, const void* g, void* packed, void* scratch) const override {
-    const LibraryThreads one(1);
+    const OneThread one;
     char* room = static_cast<char*>(scratch);
     dnnl::stream& s = onednn_stream();
     memory source = at(x_.inner, x_.same ? x : room), grad = at(y_.inner, y_.same ? g : room + x_.bytes());
@@ -83,7 +83,7 @@ class Plan final : public ConvPlan {
  private:
   static void move(const Side& side, const dnnl::reorder& how, const memory::desc& from_desc, const void* from,
                    const memory::desc& to_desc, void* to) {
-    const LibraryThreads one(1);
+    const OneThread one;
     if (side.same) {
       std::memcpy(to, from, from_desc.get_size());
     } else {
@@ -175,7 +175,7 @@ std::shared_ptr<const ConvPlan> ConvPlan::of(const ConvShape& s) {
   for (const int64_t* pair : {s.stride, s.pad, s.dilation}) key.insert(key.end(), pair, pair + 2);
   for (const int64_t* four : {s.x_strides, s.y_strides, s.w_strides}) key.insert(key.end(), four, four + 4);
   return cache.get(key, [&]() -> std::shared_ptr<const ConvPlan> {
-    const LibraryThreads one(1);
+    const OneThread one;
     return std::make_shared<Plan>(s);
   });
 }

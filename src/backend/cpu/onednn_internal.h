@@ -3,28 +3,29 @@
 
 #ifdef THIXO_WITH_ONEDNN
 
+#include <omp.h>
+
 #include <dnnl.hpp>
 
-#include "base/parallel.h"
 #include "thixo/dtype.h"
 
 namespace thixo::cpu {
 
-/// While it lives, oneDNN calls of this thread use `n` threads; primitives made meanwhile are made for them.
-class LibraryThreads {
+/// While it lives, oneDNN calls of this thread run on it alone, and primitives made meanwhile are made for that: the
+/// threads are ours, and two pools would fight for the cores.
+class OneThread {
  public:
-  explicit LibraryThreads(int n) : before_(library_threads()) {
-    if (n != before_) set_library_threads(n);
-    n_ = n;
+  OneThread() : before_(omp_get_max_threads()) {
+    if (before_ != 1) omp_set_num_threads(1);
   }
-  ~LibraryThreads() {
-    if (n_ != before_) set_library_threads(before_);
+  ~OneThread() {
+    if (before_ != 1) omp_set_num_threads(before_);
   }
-  LibraryThreads(const LibraryThreads&) = delete;
-  LibraryThreads& operator=(const LibraryThreads&) = delete;
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
 
  private:
-  int before_, n_;
+  int before_;
 };
 
 const dnnl::engine& onednn_engine();

@@ -41,6 +41,23 @@ int64_t skinny_tile(int64_t other, int64_t k) {
   return std::max<int64_t>(64, round_up(kSmallWork / std::max<int64_t>(1, other * k), 64));
 }
 
+/// Rows and columns of a tile. A library call packs what it reads anew, so tiles are as large as leaves enough of them.
+std::pair<int64_t, int64_t> library_tile(const Gemm& g) {
+  constexpr int64_t kEnough = 8, kLeastRows = 64, kLeastColumns = 128;
+  if (g.m * g.n * g.k <= kSmallWork) return {g.m, g.n};
+  int64_t rows = std::min<int64_t>(g.m, 256), columns = std::min<int64_t>(g.n, 512);
+  while (ceil_div(g.m, rows) * ceil_div(g.n, columns) < kEnough && rows * columns * g.k > kSmallWork) {
+    if (columns > kLeastColumns && (columns >= rows || rows <= kLeastRows)) {
+      columns = round_up(ceil_div(columns, 2), 32);
+    } else if (rows > kLeastRows) {
+      rows = round_up(ceil_div(rows, 2), 16);
+    } else {
+      break;
+    }
+  }
+  return {rows, columns};
+}
+
 /// True when oneDNN took it.
 bool library_f32(const Gemm& g) {
   if (!onednn_takes(g)) return false;
@@ -52,7 +69,8 @@ bool library_f32(const Gemm& g) {
   } else if (g.n <= kSkinny) {
     library_tiles(g, skinny_tile(g.n, g.k), g.n, onednn_sgemm);
   } else if (onednn_avx512() && !g.accumulate) {
-    onednn_matmul(g, get_num_threads());
+    const auto [rows, columns] = library_tile(g);
+    library_tiles(g, rows, columns, onednn_matmul);
   } else {
     return false;  // below AVX-512 the generated tiles are as fast, and need no copy for a thread's tile
   }
@@ -61,8 +79,8 @@ bool library_f32(const Gemm& g) {
 
 bool library_bf16(const Gemm& g) {
   if (!onednn_bf16() || !onednn_takes(g) || g.accumulate || g.k == 0) return false;
-  library_tiles(g, g.m * g.n * g.k <= kSmallWork ? g.m : 256, g.m * g.n * g.k <= kSmallWork ? g.n : 512,
-                [](const Gemm& p) { onednn_matmul(p, 1); });
+  const auto [rows, columns] = library_tile(g);
+  library_tiles(g, rows, columns, onednn_matmul);
   return true;
 }
 

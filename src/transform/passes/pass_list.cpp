@@ -5,11 +5,9 @@ namespace thixo {
 namespace {
 
 constexpr Pass kPasses[] = {
-    {"simplify", simplify},
-    {"common_subexpressions", common_subexpressions},
-    {"dead_code", dead_code},
-    {"decompose", decompose},
-    {"gather_updates", gather_updates},
+    {"simplify", simplify},   {"common_subexpressions", common_subexpressions},
+    {"dead_code", dead_code}, {"copies_for_views", copies_for_views},
+    {"decompose", decompose}, {"gather_updates", gather_updates},
     {"fuse", fuse},
 };
 
@@ -36,7 +34,7 @@ void run_passes(Graph& g, std::span<const Pass> passes) {
 
 void tidy(Graph& g) {
   verify(g, "record");
-  run_passes(g, all_passes().first(3));
+  run_passes(g, all_passes().first(4));
 }
 
 }  // namespace thixo

@@ -13,11 +13,12 @@ struct Pass {
 void simplify(Graph& g);  ///< x * 1, casts to the same dtype, copies of what nobody else sees, double transposes
 void common_subexpressions(Graph& g);  ///< equal nodes (op, attributes, random key included, and operands) become one
 void dead_code(Graph& g);  ///< nodes and values that nothing needs
+void copies_for_views(Graph& g);  ///< views that only eager's layout allowed become views of copies
 void decompose(Graph& g);  ///< composites over rows become what they are made of
 void gather_updates(Graph& g);  ///< optimizer updates stand together at the end: they run as one loop
 void fuse(Graph& g);  ///< groups nodes that become one kernel, and makes groups contiguous
 
-/// The first three: what can be done to a graph before it is cut in two.
+/// The first four: what can be done to a graph before it is cut in two.
 void tidy(Graph& g);
 std::span<const Pass> all_passes();
 /// Runs the passes in order; verifies after each in debug builds (and when THIXO_VERIFY is set), else once.

@@ -47,6 +47,23 @@ const Case kCases[] = {
   return %2
 }
 )"},
+    {"copies_for_views", "a view of a transposed value, where it needs a copy", R"(graph f(%0: f32[2, 3] arg) {
+  %1: f32[2, 3] = exp(%0)
+  %2: f32[3, 2] = permute(%1) {dims = [1, 0]}
+  %3: f32[6] = view(%2) {size = [6]}
+  %4: f32[3, 1, 2] = view(%2) {size = [3, 1, 2]}
+  return %3, %4
+}
+)",
+     R"(graph f(%0: f32[2, 3] arg) {
+  %1: f32[2, 3] = exp(%0)
+  %2: f32[3, 2] = permute(%1) {dims = [1, 0]}
+  %5: f32[3, 2] = clone(%2) {memory_format = contiguous}
+  %3: f32[6] = view(%5) {size = [6]}
+  %4: f32[3, 1, 2] = view(%2) {size = [3, 1, 2]}
+  return %3, %4
+}
+)"},
     {"simplify", "casts and views that change nothing", R"(graph f(%0: f32[2, 3] arg) {
   %1: f32[2, 3] = to_dtype(%0) {dtype = f32}
   %2: f32[2, 3] = view(%1) {size = [2, 3]}
