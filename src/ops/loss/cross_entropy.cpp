@@ -175,8 +175,8 @@ void def_cross_entropy_rows(Op& op) {
         Tensor loss = lse - x.gather(1, t.safe);
         if (w.defined()) loss = loss * w;
         if (smooth > 0) {
-          Tensor away = lse - x, all = (c.has(2) ? away * widened(c.in[2]) : away).sum(1, true);
-          loss = loss * (1 - smooth) + all * (smooth / static_cast<double>(x.size(1).value()));
+          Tensor away = lse - x;
+          loss = loss * (1 - smooth) + (c.has(2) ? away * widened(c.in[2]) : away).mean(1, true) * smooth;
         }
         return Values{where(t.valid, loss, 0).squeeze(1), lse};
       })
@@ -197,6 +197,7 @@ void def_cross_entropy_rows(Op& op) {
         };
         return std::vector<Sample>{
             {.in = {{{3, 5}}, classes({3}, {0, 1, 4}), {.absent = true}}, .attrs = with(0)},
+            {.in = {{{3, 5}}, classes({3}, {0, 1, 4}), {.absent = true}}, .attrs = with(0.1)},
             {.in = {{{3, 40}}, classes({3}, {0, 39, 4}), {.shape = {40}, .low = 0.5, .high = 2}}, .attrs = with(0.1)}};
       });
 }
@@ -211,15 +212,18 @@ void def_cross_entropy_backward(Op& op) {
       .fused_rows()
       .compose([](const Call& c) {
         Tensor x = widened(c.in[1]);
-        double smooth = c.number("label_smoothing"), share = smooth / static_cast<double>(x.size(1).value());
+        double smooth = c.number("label_smoothing");
         Targets t = read_targets(c, c.in[2]);
         Tensor p = exp(x - c.in[4]), here = eq(iota(x.size(1)).unsqueeze(0), t.safe), w = row_weight(c.in[3], t);
         Tensor g = where(t.valid, widened(c.in[0]).unsqueeze(1), 0);
         Tensor pull = w.defined() ? g * w * (1 - smooth) : g * (1 - smooth);  // on the target's score
         Tensor push = pull;                                                  // on all, by their probability
-        if (smooth > 0) push = pull + (c.has(3) ? g * (widened(c.in[3]).sum() * share) : g * smooth);
+        if (smooth > 0) push = pull + (c.has(3) ? g * (widened(c.in[3]).mean() * smooth) : g * smooth);
         Tensor gx = p * push - where(here, pull, 0);
-        if (smooth > 0) gx = gx - (c.has(3) ? g * (widened(c.in[3]) * share) : g * share);
+        if (smooth > 0) {  // 1 / C, in a form of which a kernel for any C can be made
+          Tensor share = full_like(x, 1).sum(1, true).reciprocal() * smooth;
+          gx = gx - (c.has(3) ? g * (widened(c.in[3]) * share) : g * share);
+        }
         return Values{gx.to(c.dtype(1))};
       })
       .samples([] {
@@ -229,6 +233,7 @@ void def_cross_entropy_backward(Op& op) {
         SampleTensor lse{.shape = {3, 1}, .low = 3, .high = 5};
         return std::vector<Sample>{
             {.in = {{{3}}, {{3, 5}}, classes({3}, {0, 1, 4}), {.absent = true}, lse}, .attrs = with(0)},
+            {.in = {{{3}}, {{3, 5}}, classes({3}, {0, 1, 4}), {.absent = true}, lse}, .attrs = with(0.1)},
             {.in = {{{3}}, {{3, 5}}, classes({3}, {0, 1, 4}), {.shape = {5}, .low = 0.5, .high = 2}, lse},
              .attrs = with(0.1)}};
       });
