@@ -24,7 +24,7 @@ mkdir -p "$out/objects"
 python3 tools/opgen.py src/ops "$out/gen"
 # Only what a target reaches is linked: a room may have sources that refer to rooms which are left out.
 flags=(-w -std=c++20 -O1 -g1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-  -ffunction-sections -DTHIXO_PARALLEL_STD -Iinclude -Isrc "-I$out/gen")
+  -ffunction-sections -Iinclude -Isrc "-I$out/gen")
 compiler=(clang++-19)
 ! command -v ccache >/dev/null || compiler=(ccache clang++-19)
 

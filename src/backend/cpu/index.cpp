@@ -1,9 +1,11 @@
 #include "backend/cpu/index.h"
 
+#include <algorithm>
 #include <complex>
 #include <cstring>
 #include <numeric>
 
+#include "backend/cpu/gemm.h"
 #include "backend/cpu/scratch.h"
 #include "base/half.h"
 #include "base/parallel.h"
@@ -155,42 +157,51 @@ void scatter_rows_kernel(const Call& call, std::span<const Tensor> out) {
 
 // ---- nonzero
 
-/// Whether an element has a bit set that matters: all of an integer, all but the sign of a float.
-struct Truth {
-  size_t bytes;
-  uint64_t mask;
-  explicit Truth(DType t) : bytes(is_complex(t) ? item_size(t) / 2 : item_size(t)), mask(~uint64_t{0}) {
-    if (is_differentiable(t)) mask = (uint64_t{1} << (bytes * 8 - 1)) - 1;
+constexpr int64_t kNonzeroBlock = 1 << 15;  // elements
+
+/// Writes the places of the first `count` set bytes of mask[begin...], one row of indices each.
+void write_places(const uint8_t* mask, int64_t begin, int64_t count, const Shape& shape, int64_t* to) {
+  const size_t last = shape.size() - 1;
+  SmallVec<int64_t, kMaxRank> at(shape.size(), 0);
+  for (size_t d = shape.size(), rest = static_cast<size_t>(begin); d-- > 0;) {
+    const auto n = static_cast<size_t>(shape[d].value());
+    at[d] = static_cast<int64_t>(rest % n);
+    rest /= n;
   }
-  bool part(const char* p) const {
-    uint64_t v = 0;
-    std::memcpy(&v, p, bytes);
-    return (v & mask) != 0;
+  const int64_t* end = to + count * static_cast<int64_t>(shape.size());
+  for (const uint8_t* m = mask + begin; to < end;) {
+    // Without a branch: a place that is none is written over by the next.
+    for (const int64_t n = shape[last].value(); at[last] < n && to < end; ++at[last], ++m) {
+      for (size_t d = 0; d <= last; ++d) to[d] = at[d];
+      to += *m != 0 ? shape.size() : 0;
+    }
+    for (size_t d = last; d > 0 && at[d] == shape[d].value(); --d) {
+      at[d] = 0;
+      ++at[d - 1];
+    }
   }
-};
+}
 
 void nonzero_kernel(const Call& call, std::span<const Tensor> out) {
-  const Tensor& x = call.in[0];
-  const int rank = static_cast<int>(x.dim());
-  const Truth truth(x.dtype());
-  const auto item = static_cast<int64_t>(item_size(x.dtype()));
+  const Tensor mask = call.in[0].to(DType::Bool).contiguous();
+  const auto* m = static_cast<const uint8_t*>(mask.record()->data());
   auto* to = static_cast<int64_t*>(out[0].record()->data());
-  const char* data = static_cast<const char*>(x.record()->data());
-  int64_t at[kMaxRank] = {}, offset = 0;
-  const int64_t n = x.numel().value();
-  for (int64_t i = 0; i < n; ++i) {
-    const char* p = data + offset * item;
-    if (truth.part(p) || (is_complex(x.dtype()) && truth.part(p + truth.bytes))) {
-      to = std::copy(at, at + rank, to);
+  const int64_t n = mask.numel().value(), rank = mask.dim(), blocks = ceil_div(n, kNonzeroBlock);
+  if (rank == 0) return;
+  Array<int64_t> count(blocks);
+  parallel_for(blocks, [&](int64_t begin, int64_t end) {
+    for (int64_t b = begin; b < end; ++b) {
+      const uint8_t *from = m + b * kNonzeroBlock, *until = m + std::min(n, (b + 1) * kNonzeroBlock);
+      count[b] = until - from - std::count(from, until, 0);
     }
-    for (int d = rank - 1; d >= 0; --d) {
-      const int64_t stride = x.strides()[static_cast<size_t>(d)].value();
-      offset += stride;
-      if (++at[d] < x.shape()[static_cast<size_t>(d)].value()) break;
-      offset -= stride * at[d];
-      at[d] = 0;
+  });
+  Array<int64_t> before(blocks);
+  std::exclusive_scan(count.get(), count.get() + blocks, before.get(), int64_t{0});
+  parallel_for(blocks, [&](int64_t begin, int64_t end) {
+    for (int64_t b = begin; b < end; ++b) {
+      write_places(m, b * kNonzeroBlock, count[b], mask.shape(), to + before[b] * rank);
     }
-  }
+  });
 }
 
 // ---- randperm, cat
@@ -202,10 +213,19 @@ void randperm_kernel(const Call& call, std::span<const Tensor> out) {
   const Tensor order = direct ? out[0] : empty({n}, {.dtype = DType::I64});
   auto* p = static_cast<int64_t*>(order.record()->data());
   std::iota(p, p + n, 0);
-  for (int64_t i = n - 1; i > 0; --i) {
-    const auto words = philox4x32(rng.key, rng.counter + static_cast<uint64_t>(i));
-    const uint64_t r = static_cast<uint64_t>(words[0]) << 32 | words[1];
-    std::swap(p[i], p[r % static_cast<uint64_t>(i + 1)]);
+  // Partners are known ahead (random numbers are counted): a block of them is on its way from memory meanwhile.
+  constexpr int64_t kBlock = 64;
+  int64_t partner[kBlock];
+  for (int64_t top = n - 1; top > 0; top -= kBlock) {
+    const int64_t some = std::min(kBlock, top);
+    for (int64_t k = 0; k < some; ++k) {
+      const int64_t i = top - k;
+      const auto words = philox4x32(rng.key, rng.counter + static_cast<uint64_t>(i));
+      const uint64_t r = static_cast<uint64_t>(words[0]) << 32 | words[1];
+      partner[k] = static_cast<int64_t>(r % static_cast<uint64_t>(i + 1));
+      __builtin_prefetch(p + partner[k], 1);
+    }
+    for (int64_t k = 0; k < some; ++k) std::swap(p[top - k], p[partner[k]]);
   }
   if (!direct) copy(order, out[0]);
 }

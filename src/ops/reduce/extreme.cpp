@@ -27,6 +27,24 @@ std::vector<Sample> extreme_samples() {
   return s;
 }
 
+/// How many elements of a long tensor make a piece that is looked at alone; 0 for the whole at once.
+int64_t piece_of(const Tensor& x) {
+  constexpr int64_t kLong = 1 << 16, kMost = 8192, kLeast = 256;
+  const Dim n = x.numel();
+  if (n.is_symbolic() || n.value() < kLong) return 0;
+  const int64_t piece = std::min(n.value() & -n.value(), kMost);  // a power of two that divides n
+  return piece < kLeast ? 0 : piece;
+}
+
+/// The place in a long row: of each piece first, then of the best piece.
+Tensor place_in_pieces(const Tensor& flat, int64_t piece, bool largest) {
+  Tensor pieces = flat.view({-1, piece});
+  Tensor places = largest ? pieces.argmax(-1, true) : pieces.argmin(-1, true);
+  Tensor extremes = pieces.gather(1, places).view({-1});
+  Tensor best = largest ? extremes.argmax(0) : extremes.argmin(0);
+  return places.view({-1}).gather(0, best) + best * piece;
+}
+
 /// The first place along the dim where x is extreme; the first nan when there is one.
 Values place_of(const Call& c, bool largest) {
   bool all = c.none("dim");
@@ -37,13 +55,16 @@ Values place_of(const Call& c, bool largest) {
   Dim n = x.shape()[static_cast<size_t>(d)];
   if (n == 0)
     throw c.error(ErrorKind::Value, "no elements along the reduced dims").need("at least one element for each result");
+  Shape single(c.flag("keepdim") ? static_cast<size_t>(c.rank(0)) : 0, Dim(1));
+  if (const int64_t piece = all ? piece_of(x) : 0; piece > 0)
+    return {place_in_pieces(x, piece, largest).reshape(single)};
   Tensor extreme = largest ? x.amax(d, true) : x.amin(d, true);
   Tensor here = is_float(x.dtype()) ? logical_or(eq(x, extreme), isnan(x)) : eq(x, extreme);
   Shape along(static_cast<size_t>(rank), Dim(1));
   along[static_cast<size_t>(d)] = n;
   const int64_t behind = std::numeric_limits<int64_t>::max();
   Tensor first = where(here, iota(n).view(along), behind).amin(d, c.flag("keepdim"));
-  return {all && c.flag("keepdim") ? first.reshape(Shape(static_cast<size_t>(c.rank(0)), Dim(1))) : first};
+  return {all ? first.reshape(single) : first};
 }
 
 Values with_places(const Call& c, bool largest) {
@@ -61,6 +82,10 @@ std::vector<Sample> place_samples() {
   return {{.in = {{.shape = {3, 4}, .distinct = true}}, .attrs = with(Attr(), false)},
           {.in = {{.shape = {3, 4}, .distinct = true}}, .attrs = with(Dim(0), false)},
           {.in = {{.shape = {3, 4}, .values = {1, 5, 5, 2}}}, .attrs = with(Dim(-1), true)},
+          {.in = {{.shape = {3, 4}, .values = {1, 5, 5, 2}}}, .attrs = with(Dim(-1), false)},
+          {.in = {{.shape = {4, 4}, .distinct = true}}, .attrs = with(Dim(-1), true)},  // equal sizes have a kernel of
+          {.in = {{.shape = {4, 4}, .distinct = true}}, .attrs = with(Dim(-1), false)},  // their own
+          {.in = {{.shape = {1 << 8, 1 << 9}}}, .attrs = with(Attr(), false)},
           {.in = {{{}}}, .attrs = with(Attr(), false)},
           {.in = {{{0}}}, .attrs = with(Dim(0), false), .bad = "no elements along the reduced dims"},
           {.in = {{{2}}}, .attrs = with(Dim(1), false), .bad = "dim 1 is out of range"}};
