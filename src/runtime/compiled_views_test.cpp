@@ -135,6 +135,27 @@ TEST(CompiledViews, AValueMadeInsideAndItsDetachedParts) {
   }
 }
 
+TEST(CompiledViews, WritesThroughAViewThatOnlyEagersLayoutAllows) {
+  const Fn inside = [](const TensorList& a) {
+    Tensor z = a[0] * 2;  // lies as a[0] does
+    z.t().view({24}).slice(0, 3, 7).mul_(3);
+    return TensorList{z};
+  };
+  const Fn argument = [](const TensorList& a) {
+    a[0].t().view({24}).add_(1);
+    a[0].t().view({2, 12})[1].mul_(2);
+    return TensorList{a[0] * 1};
+  };
+  for (const Fn& f : {inside, argument}) {
+    Compiled compiled = compile(f);
+    for (int call = 0; call < 3; ++call) {
+      const Tensor want = random_tensor({4, 6}, call), got = want.clone();
+      EXPECT_EQ(values(f({want.t()})[0]), values(compiled({got.t()})[0]));
+      EXPECT_EQ(values(want), values(got));
+    }
+  }
+}
+
 TEST(CompiledViews, TheArgumentIsReturned) {
   const Fn f = [](const TensorList& a) {
     Tensor x = a[0];

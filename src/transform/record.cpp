@@ -246,6 +246,24 @@ Values Recorder::apply(const Call& call) {
   return out;
 }
 
+/// The value of a root after v was written to the view of it that `steps` make. A `view` that only eager's layout
+/// allows is a copy of the program's value: written to, and put back.
+ValueId Recorder::write_through(ValueId root, const std::vector<ViewStep>& steps, ValueId v) {
+  if (steps.empty()) return v;
+  static const OpDef *write_op = find_op("write"), *view = find_op("view");
+  const auto shape_of = [&](ValueId x) { return graph_.values[static_cast<size_t>(x)].shape; };
+  const auto most = static_cast<std::ptrdiff_t>(steps_by_rows(shape_of(root), steps));
+  const std::vector<ViewStep> first(steps.begin(), steps.begin() + most);
+  if (first.size() < steps.size()) {
+    const ValueId part = replay(first, root), copy = node(view, steps[first.size()].attrs, {part}, {});
+    const Attr back[] = {shape_of(part)};
+    v = node(view, back, {write_through(copy, {steps.begin() + most + 1, steps.end()}, v)}, {});
+  }
+  if (first.empty()) return v;
+  const Attr chain[] = {ViewChain(std::make_shared<const std::vector<ViewStep>>(first))};
+  return node(write_op, chain, {root, v}, {});
+}
+
 void Recorder::write(const Tensor& self, const Tensor& value) {
   ValueId v = value_of(value);
   const TensorRecord* r = self.record();
@@ -257,11 +275,7 @@ void Recorder::write(const Tensor& self, const Tensor& value) {
   const Seen root = current_.at(storage);
   const std::optional<std::vector<ViewStep>> steps = steps_between(root.keep, self);
   if (!steps) spans_part_of(root.keep, self) ? refuse_layout(self) : refuse_shared_memory(self);
-  if (!steps->empty()) {
-    static const OpDef* write_op = find_op("write");
-    const Attr attrs[] = {ViewChain(std::make_shared<const std::vector<ViewStep>>(*steps))};
-    v = node(write_op, attrs, {root.value, v}, {});
-  }
+  v = write_through(root.value, *steps, v);
   {
     const Unrecorded quiet(this);
     write_data(self, value, dispatch_state().bottom.size());

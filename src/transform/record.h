@@ -92,6 +92,7 @@ class Recorder final : public Interpreter {
   bool view_by_place(const Call& call, Values* out);
   ValueId replay_views(const Tensor& t);
   ValueId replay(const std::vector<ViewStep>& steps, ValueId v);
+  ValueId write_through(ValueId root, const std::vector<ViewStep>& steps, ValueId v);
   ValueId value_beside(const Tensor& t);
   ValueId node(const OpDef* op, std::span<const Attr> attrs, std::vector<ValueId> in, const SourceLoc& at);
   void remember(const Tensor& t, ValueId v);

@@ -109,4 +109,24 @@ std::optional<Steps> steps_between(const Tensor& root, const Tensor& t) {
   return root.is_contiguous() ? cut_out(root, t) : std::nullopt;
 }
 
+size_t steps_by_rows(const Shape& root, const Steps& steps) {
+  static const OpDef* view = find_op("view");
+  Tensor t(new_abstract(root, DType::F32));
+  for (size_t i = 0; i < steps.size(); ++i) {
+    const ViewStep& s = steps[i];
+    ViewSpec v;
+    try {
+      v = s.op->view(Call{s.op, std::span<const Tensor>(&t, 1), s.attrs, {}});
+    } catch (const Error& e) {
+      if (s.op != view || e.kind() != ErrorKind::Shape) throw;
+      return i;
+    }
+    Ref<TensorRecord> next = new_abstract(v.shape, DType::F32);
+    next->strides = v.strides;
+    next->offset = v.offset.value();
+    t = Tensor(next);
+  }
+  return steps.size();
+}
+
 }  // namespace thixo

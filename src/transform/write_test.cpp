@@ -43,6 +43,15 @@ TEST(Write, ThroughAViewOfAView) {
   expect_values(v.grad(), {14});
 }
 
+TEST(Write, ThroughAViewThatOnlyTheOrderInMemoryAllows) {
+  Tensor a = leaf({1, 2, 3, 4, 5, 6}, {2, 3});
+  Tensor y = a.t() * 1;  // lies as a does; its gradient, row by row
+  y.t().view({6}).slice(0, 1, 3).mul_(10);
+  (y * y).sum().backward();
+  expect_values(y, {1, 4, 20, 5, 30, 6});
+  expect_values(a.grad(), {2, 400, 600, 8, 10, 12});
+}
+
 TEST(Write, ViewsMadeEarlierSeeIt) {
   Tensor a = leaf({1, 2, 3, 4}, {2, 2});
   Tensor y = a * 1;

@@ -1,4 +1,6 @@
 // write: the one form of mutation. x[1].mul_(2) means x = write(x, [select 0 1], x[1] * 2).
+#include <optional>
+
 #include "ir/dispatch.h"
 #include "ir/op.h"
 #include "thixo/tensor.h"
@@ -6,11 +8,44 @@
 namespace thixo::ops {
 namespace {
 
-Tensor replay(Tensor t, const Call& c) {
-  for (const ViewStep& step : *std::get<ViewChain>(c.attr("chain"))) {
-    t = dispatch1(Call{step.op, std::span<const Tensor>(&t, 1), step.attrs, c.at});
+using Steps = std::span<const ViewStep>;
+
+Steps chain_of(const Call& c) { return *std::get<ViewChain>(c.attr("chain")); }
+
+/// The view that a step makes of t; none where it is a `view` and t, a copy or a gradient of what it was made for, does
+/// not lie in the order that it needs.
+std::optional<Tensor> view_of(const Tensor& t, const ViewStep& step, const SourceLoc& at) {
+  static const OpDef* view = find_op("view");
+  try {
+    return dispatch1(Call{step.op, std::span<const Tensor>(&t, 1), step.attrs, at});
+  } catch (const Error& e) {
+    if (step.op != view || e.kind() != ErrorKind::Shape) throw;
+    return std::nullopt;
+  }
+}
+
+Tensor reshaped(const Tensor& t, const ViewStep& step) { return t.reshape(std::get<Shape>(step.attrs[0])); }
+
+Tensor read(Tensor t, const Call& c) {
+  for (const ViewStep& step : chain_of(c)) {
+    std::optional<Tensor> v = view_of(t, step, c.at);
+    t = v ? std::move(*v) : reshaped(t, step);
   }
   return t;
+}
+
+void put(Tensor t, Steps steps, const Tensor& value, const SourceLoc& at) {
+  for (; !steps.empty(); steps = steps.subspan(1)) {
+    std::optional<Tensor> v = view_of(t, steps[0], at);
+    if (!v) {
+      const Tensor copy = reshaped(t, steps[0]);
+      put(copy, steps.subspan(1), value, at);
+      t.copy_(copy.reshape(t.shape()));
+      return;
+    }
+    t = std::move(*v);
+  }
+  t.copy_(value);
 }
 
 }  // namespace
@@ -21,7 +56,7 @@ void def_write(Op& op) {
       .infer([](Infer& c) { c.result(c.dtype(0), c.shape(0)); })
       .compose([](const Call& c) {
         Tensor out = c.in[0].clone(MemoryFormat::Preserve);
-        replay(out, c).copy_(c.in[1]);
+        put(out, chain_of(c), c.in[1], c.at);
         return Values{out};
       })
       .grad([](GradCtx& c) {
@@ -32,7 +67,7 @@ void def_write(Op& op) {
           const Tensor in[] = {g, Tensor(Scalar(0.0)).to(g.dtype())};
           out[0] = dispatch1(Call{k.op, in, k.attrs, k.at});
         }
-        if (c.needs(1)) out[1] = replay(g, k);
+        if (c.needs(1)) out[1] = read(g, k);
         return out;
       })
       .samples([] {
