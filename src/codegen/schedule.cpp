@@ -246,10 +246,12 @@ class Scheduler {
 
   // ---- values ----
 
+  /// Without the reduced dims: [rows] where the group is [rows, columns].
+  bool is_short(const Shape& s) const { return s.size() == split_ && s.size() != shape_.size(); }
   bool is_row(const Shape& s) const {
     if (flat_) return false;
     // Without a reduction a shorter shape is broadcast from the right, as everywhere.
-    if (s.size() == split_ && s.size() != shape_.size())
+    if (is_short(s))
       return has_reduction_ &&
              std::equal(s.begin(), s.end(), shape_.begin(), [](Dim a, Dim b) { return a.raw() == b.raw(); });
     if (s.size() != shape_.size()) return false;
@@ -279,6 +281,18 @@ class Scheduler {
       if (s[d].raw() != shape_[split_ + d - lead].raw()) return false;
     }
     return true;
+  }
+
+  /// Whether a node gives one number for each row. Where sizes coincide, [n] beside [n, n] can be that or one row that
+  /// all share; it is the first only if it is computed from such numbers.
+  bool gives_row(const GraphNode& n) const {
+    const Shape& s = gv(n.out[0]).shape;
+    if (!is_row(s) || is_full(s)) return false;
+    if (!is_short(s) || !is_shared(s)) return true;
+    return std::any_of(n.in.begin(), n.in.end(), [&](ValueId v) {
+      const auto known = values_.find(v);
+      return known != values_.end() && !known->second.full;
+    });
   }
 
   int buffer(ValueId v, BufferKind kind) {
@@ -317,6 +331,9 @@ class Scheduler {
     auto known = values_.find(v);
     if (known != values_.end()) {
       if (known->second.full && row_node) refuse("a full value read by a row value");
+      const Shape& s = gv(v).shape;
+      if (!known->second.full && !row_node && is_short(s) && !std::all_of(s.begin(), s.end(), one))
+        refuse("a row value that is broadcast along the rows");
       *level = std::max(*level, known->second.level);
       return known->second.expr;
     }
@@ -362,7 +379,7 @@ class Scheduler {
   void add_pointwise(int index) {
     const GraphNode& n = node(index);
     ValueId result = n.out[0];
-    bool row = is_row(gv(result).shape) && !is_full(gv(result).shape);
+    bool row = gives_row(n);
     if (!row) require_full(result);
     SmallVec<Tensor, 4> in;
     for (ValueId v : n.in) in.push_back(v < 0 ? Tensor() : abstract_value(g_, v));
@@ -402,7 +419,7 @@ class Scheduler {
     if (c.values.size() != 1) refuse("a nest with several results");
     bool reduction = !c.reduce.empty();
     const Shape& s = gv(n.out[0]).shape;
-    bool row = !reduction && is_row(s) && !is_full(s);
+    bool row = !reduction && gives_row(n);
     if (!reduction && !row) require_full(n.out[0]);
     int level = 0;
     auto index_of = [&](int id) -> Expr {  // a loop of the nest at this point of the domain

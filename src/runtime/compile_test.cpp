@@ -43,6 +43,25 @@ void expect_equal(const CompiledFunction::Fn& f, const std::function<TensorList(
   EXPECT_EQ(compiled.function().recordings(), 1u);
 }
 
+/// [n] beside [n, n] is one number a row or one row for all: by how it is computed, not by its shape.
+TEST(Compile, RowsAndSharedRowsOfSquareMatrices) {
+  manual_seed(0);
+  const Tensor x = randn({24, 24}), w = randn({24});
+  const std::vector<std::function<Tensor(const Tensor&, const Tensor&)>> functions = {
+      [](const Tensor& a, const Tensor&) { return a - a.amax(-1); },
+      [](const Tensor& a, const Tensor&) { return a - a.amax(-1, true); },
+      [](const Tensor& a, const Tensor& v) { return (a * (v * 2)).sum(-1); },
+      [](const Tensor& a, const Tensor& v) { return (a * (v + 1)).sum(-1) + (v + 1); },
+      [](const Tensor& a, const Tensor& v) { return (a.exp() - a.amax(-1).exp()) * v; },
+      [](const Tensor& a, const Tensor&) { return (a * arange(24)).sum(-1); },
+  };
+  for (size_t i = 0; i < functions.size(); ++i) {
+    Compiled f = compile([&](const TensorList& t) { return TensorList{functions[i](t[0], t[1])}; });
+    f({x, w});
+    EXPECT_LT((f({x, w})[0] - functions[i](x, w)).abs().max().item<float>(), 1e-3F) << i;
+  }
+}
+
 TEST(Compile, ChainsOfPointwiseOpsAndRows) {
   auto args = [](int call) {
     return TensorList{random_tensor({33, 70}, call), random_tensor({70}, call + 10), random_tensor({33, 1}, call + 20)};

@@ -243,7 +243,7 @@ TEST_P(CompiledChain, IsAsExactAsEager) {
   for (int k = 0; k < 25; ++k) {
     const unsigned seed = static_cast<unsigned>(GetParam() * 1000 + k);
     std::mt19937 g(seed);
-    const Shape shapes[] = {{3, 4}, {2, 3, 5}, {40, 24}, {7}, {16, 3, 5, 4}};
+    const Shape shapes[] = {{3, 4}, {2, 3, 5}, {40, 24}, {7}, {16, 3, 5, 4}, {16, 16}, {20, 20, 20}};
     const OpDef& add = *find_op("relu");
     Sample start;
     start.in = {{.shape = shapes[g() % std::size(shapes)], .low = 0.25, .high = 1.5}};
