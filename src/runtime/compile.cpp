@@ -8,6 +8,14 @@ namespace {
 
 constexpr size_t kMostPrograms = 16;  // of one signature: beyond that the oldest are forgotten
 
+/// Of two views of one base that take part in gradients: how they lie in it (StandIns).
+std::string place_in_base(const Tensor& t, const Tensor& other) {
+  if (!t.is_view() || !other.is_view() || !t.base().is_same(other.base()) || !t.base().requires_grad()) return "";
+  const Tensor base = t.base();
+  return '^' + shape_str(base.shape()) + shape_str(base.strides()) +
+         std::to_string(t.storage_offset() - base.storage_offset()) + (base.is_leaf() ? "l" : "g");
+}
+
 /// What decides the course of the function: kinds of the arguments, and which of them are one and the same memory.
 std::string signature(const TensorList& args, const std::string& key) {
   std::string s = key;
@@ -25,6 +33,7 @@ std::string signature(const TensorList& args, const std::string& key) {
     for (size_t k = 0; k < i; ++k) {
       if (args[k].defined() && args[k].record()->storage && args[k].record()->storage == t.record()->storage) {
         s += '=' + std::to_string(k) + '@' + std::to_string(t.storage_offset() - args[k].storage_offset());
+        s += place_in_base(t, args[k]);
         break;
       }
     }

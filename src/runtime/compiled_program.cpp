@@ -48,11 +48,11 @@ std::string CompiledFunction::Program::explain() const {
 
 TensorList CompiledFunction::Program::replay(const TensorList& given) {
   std::vector<RngKey> keys = random.draw();
-  const bool more = !spans.empty() || !fetched.empty();
-  TensorList all;  // arguments: the caller's, then memory they lie in, then gradients
+  const bool more = !hidden.empty() || !fetched.empty();
+  TensorList all;  // arguments: the caller's, hidden ones, gradients
   if (more) {
     all = given;
-    for (const MemorySpan& s : spans) all.push_back(memory_of(s, given));
+    for (const HiddenArgument& h : hidden) all.push_back(find_hidden(h, given));
     for (size_t k : fetched) all.push_back(grad_now(grads[k].of(given)));
   }
   const TensorList& args = more ? all : given;
@@ -64,7 +64,7 @@ TensorList CompiledFunction::Program::replay(const TensorList& given) {
     if (g.after == Grad::Given) leaf.set_grad(g.given);
   }
   if (backward) attach(args, &out, std::move(keys));
-  for (const ArgumentResult& r : rewritten) tape_wrote(given[r.arg], out[r.result]);
+  for (const ArgumentResult& r : rewritten) tape_wrote(args[r.arg], out[r.result]);
   for (const ArgumentResult& r : returned) out[r.result] = given[r.arg];
   out.resize(results);
   return out;

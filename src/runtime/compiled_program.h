@@ -32,7 +32,7 @@ struct CompiledFunction::Program : Object {
   RandomKeys random;
   size_t results = 0;
   std::vector<Grad> grads;
-  std::vector<MemorySpan> spans;  // arguments after the caller's,
+  std::vector<HiddenArgument> hidden;  // arguments after the caller's,
   std::vector<size_t> fetched;   // then these: numbers of `grads`
   std::vector<Wanted> wanted;    // state: whether it required grad
   struct Input {

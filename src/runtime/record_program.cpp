@@ -32,7 +32,7 @@ bool contains(const std::vector<int>& list, size_t i) {
 
 GradientEnds gradient_ends(const Recorder& recorder, const StandIns& args, const std::vector<int>& written) {
   GradientEnds ends;
-  for (size_t i = 0; i < args.given().size(); ++i) ends.add(args.given()[i], args.edge(i));
+  for (size_t i = 0; i < args.inputs().size(); ++i) ends.add(args.seen(i), args.edge(i));
   for (size_t i = args.inputs().size(); i < recorder.bound().size(); ++i) {
     if (!contains(written, i)) ends.add(recorder.bound()[i]);
   }
@@ -84,7 +84,7 @@ class ProgramBuilder {
   Ref<Program> build(const CompiledFunction::Fn& f, const TensorList& caller, TensorList* first) {
     *first = f(args_.given());
     program_->results = first->size();
-    program_->spans = args_.spans();
+    program_->hidden = args_.hidden();
     outputs_ = *first;
     for (size_t k = 0; k < first->size(); ++k) {
       if (const int i = args_.argument((*first)[k]); i >= 0) program_->returned.push_back({k, static_cast<size_t>(i)});
@@ -107,7 +107,8 @@ class ProgramBuilder {
       record_backward(ends);
     }
     for (const auto& r : program_->rewritten) {
-      if (!args_.given()[r.arg].is_same(caller[r.arg])) tape_wrote(caller[r.arg], args_.given()[r.arg]);
+      if (r.arg < caller.size() && !args_.given()[r.arg].is_same(caller[r.arg]))
+        tape_wrote(caller[r.arg], args_.given()[r.arg]);
     }
     for (const auto& r : program_->returned) (*first)[r.result] = caller[r.arg];
     return program_;
@@ -157,7 +158,7 @@ class ProgramBuilder {
       return is_differentiable(t.dtype()) && t.is_leaf() && t.requires_grad();
     });
     if (trains) {  // the values that a backward would need are overwritten
-      if (!rewritten.empty()) refuse_history(args_.given()[rewritten[0]]);
+      if (!rewritten.empty()) refuse_history(args_.seen(rewritten[0]));
       return;
     }
     refuse_history_in_states(recorder_, args_.inputs().size(), written, ends);
@@ -169,7 +170,7 @@ class ProgramBuilder {
       if (e && can_run_backward(e, ends.edges)) program_->flows.push_back(k);
     }
     for (size_t i : rewritten) {
-      const Tensor& t = args_.given()[i];
+      const Tensor& t = args_.seen(i);
       if (!can_run_backward(gradient_edge(t), ends.edges)) continue;
       program_->rewritten.push_back({outputs_.size(), i});
       program_->flows.push_back(outputs_.size());
@@ -272,7 +273,7 @@ class ProgramBuilder {
       } else if (whole.bound[i].defined() || late[i]) {
         p.inputs.push_back({-1, whole.bound[i]});
       } else {
-        p.inputs.push_back({next++, {}});  // memory of an argument, or a gradient that is fetched
+        p.inputs.push_back({next++, {}});  // hidden, or a gradient that is fetched
       }
     }
     for (const Tensor& t : ends.tensors) {

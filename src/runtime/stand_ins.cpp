@@ -36,9 +36,10 @@ const Tensor* base_among(const std::vector<size_t>& group, const TensorList& arg
 
 }  // namespace
 
-Tensor memory_of(const MemorySpan& span, const TensorList& args) {
-  const TensorRecord& r = *args[span.arg].record();
-  return Tensor(new_record_on(r.storage, {Dim(span.count)}, {Dim(1)}, r.offset + span.offset, r.dtype));
+Tensor find_hidden(const HiddenArgument& h, const TensorList& args) {
+  if (h.base) return args[h.of].base();
+  const TensorRecord& r = *args[h.of].record();
+  return Tensor(new_record_on(r.storage, {Dim(h.count)}, {Dim(1)}, r.offset + h.offset, r.dtype));
 }
 
 StandIns::StandIns(const TensorList& args) : given_(args), inputs_(args), of_leaf_(args.size(), false) {
@@ -51,11 +52,25 @@ StandIns::StandIns(const TensorList& args) : given_(args), inputs_(args), of_lea
       group.push_back(k);
       done[k] = true;
     }
-    if (base_among(group, args) != nullptr) continue;
+    if (base_among(group, args) != nullptr || pass_base(group)) continue;
     for (size_t k : group) of_leaf_[k] = is_view_of_leaf(args[k]);
     stand_for_group(group);
   }
-  for (const Tensor& t : given_) edges_.push_back(t.defined() ? gradient_edge(t) : Edge{});
+  for (size_t i = 0; i < inputs_.size(); ++i) edges_.push_back(seen(i).defined() ? gradient_edge(seen(i)) : Edge{});
+}
+
+/// Several views of one base that take part in gradients: written to, each of them gets another history through it.
+bool StandIns::pass_base(const std::vector<size_t>& group) {
+  const Tensor& first = given_[group[0]];
+  bool several = false;
+  for (size_t i : group) {
+    if (!given_[i].is_view() || !given_[i].base().is_same(first.base())) return false;
+    several |= !given_[i].is_same(first);
+  }
+  if (!several || !first.base().requires_grad()) return false;
+  hidden_.push_back({group[0], true});
+  inputs_.push_back(first.base());
+  return true;
 }
 
 void StandIns::stand_for_group(const std::vector<size_t>& group) {
@@ -72,8 +87,8 @@ void StandIns::stand_for_group(const std::vector<size_t>& group) {
     begin = std::min(begin, t.storage_offset());
     end = std::max(end, t.storage_offset() + span_of(t.shape(), t.strides()));
   }
-  spans_.push_back({group[0], begin - first.storage_offset(), end - begin});
-  const Tensor whole = memory_of(spans_.back(), given_);
+  hidden_.push_back({group[0], false, begin - first.storage_offset(), end - begin});
+  const Tensor whole = find_hidden(hidden_.back(), given_);
   inputs_.push_back(whole);
   for (size_t i : group) {
     const Tensor t = given_[i];
@@ -105,17 +120,19 @@ void StandIns::introduce(Recorder& recorder) const {
 
 std::vector<size_t> StandIns::rewritten() const {
   std::vector<size_t> out;
-  for (size_t i = 0; i < given_.size(); ++i) {
-    const Tensor& t = given_[i];
-    if (!t.defined() || argument(t) != static_cast<int>(i)) continue;
+  for (size_t i = 0; i < inputs_.size(); ++i) {
+    const Tensor& t = seen(i);
+    if (!t.defined() || (i < given_.size() && argument(t) != static_cast<int>(i))) continue;
     const Edge e = gradient_edge(t);
     if (e.to == edges_[i].to && e.output == edges_[i].output) continue;
-    if (inputs_[i].is_same(t)) {
-      if (!t.is_view()) out.push_back(i);  // else its base is an argument too, and brought up to date
+    const bool part = !inputs_[i].is_same(t) && t.is_view();
+    const bool stretch = i >= given_.size() && !hidden_[i - given_.size()].base;
+    if (!part && !stretch) {
+      if (!t.is_view()) out.push_back(i);  // else its base is an input too, and brought up to date
       continue;
     }
     throw NotImplementedError(
-        "compile: the function writes a value with history into one of several views of one memory")
+        "compile: the function writes a value with history into one of several views without a common base")
         .got(describe(t))
         .fix("pass the whole tensor, or write value.detach()");
   }

@@ -8,10 +8,11 @@
 
 namespace thixo {
 
-/// A stretch of an argument's memory, an argument of the program after the caller's.
-struct MemorySpan {
-  size_t arg;
-  int64_t offset, count;  ///< in elements, from the argument's first one
+/// An argument of the program after the caller's: the base of one of these, or a stretch of memory it lies in.
+struct HiddenArgument {
+  size_t of;
+  bool base;
+  int64_t offset = 0, count = 0;  ///< in elements, from the argument's first one
 };
 
 class StandIns {
@@ -19,28 +20,30 @@ class StandIns {
   explicit StandIns(const TensorList& args);
   /// To the function.
   const TensorList& given() const { return given_; }
-  /// To the recorder: arguments, then spans.
+  /// To the recorder: arguments, then the hidden ones.
   const TensorList& inputs() const { return inputs_; }
-  const std::vector<MemorySpan>& spans() const { return spans_; }
-  /// Where the gradients of argument i went at the start.
+  const std::vector<HiddenArgument>& hidden() const { return hidden_; }
+  /// What the function knows as input i.
+  const Tensor& seen(size_t i) const { return i < given_.size() ? given_[i] : inputs_[i]; }
+  /// Where the gradients of input i went at the start.
   const Edge& edge(size_t i) const { return edges_[i]; }
   /// The argument that t stands for or is, or -1.
   int argument(const Tensor& t) const;
   /// Tells the recorder what it must know of them.
   void introduce(Recorder& recorder) const;
-  /// Arguments whose history the function changed by writing to them. NotImplementedError where several views of one
-  /// memory would have to be brought up to date.
+  /// Inputs whose history the function changed by writing to them. NotImplementedError where views without a common
+  /// base would have to be brought up to date.
   std::vector<size_t> rewritten() const;
 
  private:
+  bool pass_base(const std::vector<size_t>& group);
   void stand_for_group(const std::vector<size_t>& group);
   TensorList given_, inputs_;
-  std::vector<MemorySpan> spans_;
+  std::vector<HiddenArgument> hidden_;
   std::vector<Edge> edges_;
   std::vector<bool> of_leaf_;  // a view of a leaf that requires grad, which its stand-in does not know
 };
 
-/// The memory of a span, of these arguments.
-Tensor memory_of(const MemorySpan& span, const TensorList& args);
+Tensor find_hidden(const HiddenArgument& h, const TensorList& args);
 
 }  // namespace thixo
