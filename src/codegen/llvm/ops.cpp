@@ -190,6 +190,15 @@ llvm::Value* Ops::shift(ExprOp op, DType t, llvm::Value* a, llvm::Value* b) {
   return is_unsigned(t) ? b_.CreateLShr(a, amount) : b_.CreateAShr(a, amount);
 }
 
+/// min_max of an accumulator and what is new. Only the comparison waits for the old value: whether the new one is nan
+/// is known before, and a nan that is there already stays (b > nan is false). A nan of its own, not b, since LLVM would
+/// make one condition of both.
+llvm::Value* Ops::extreme(bool max, DType t, llvm::Value* a, llvm::Value* b) {
+  if (!is_float(t)) return min_max(max, t, a, b);
+  llvm::Value* chosen = b_.CreateSelect(max ? b_.CreateFCmpOGT(b, a) : b_.CreateFCmpOLT(b, a), b, a);
+  return b_.CreateSelect(b_.CreateFCmpUNO(b, b), llvm::ConstantFP::getNaN(b->getType()), chosen);
+}
+
 Value Ops::combine(Combine c, DType t, Value a, Value b) {
   if (is_complex(t)) {
     if (c == Combine::Sum) return {b_.CreateFAdd(a.re, b.re), b_.CreateFAdd(a.im, b.im)};
@@ -200,8 +209,8 @@ Value Ops::combine(Combine c, DType t, Value a, Value b) {
   switch (c) {
     case Combine::Sum: return {f ? b_.CreateFAdd(a.re, b.re) : b_.CreateAdd(a.re, b.re)};
     case Combine::Prod: return {f ? b_.CreateFMul(a.re, b.re) : b_.CreateMul(a.re, b.re)};
-    case Combine::Min: return {min_max(false, t, a.re, b.re)};
-    case Combine::Max: return {min_max(true, t, a.re, b.re)};
+    case Combine::Min: return {extreme(false, t, a.re, b.re)};
+    case Combine::Max: return {extreme(true, t, a.re, b.re)};
     case Combine::Or: return {b_.CreateOr(a.re, b.re)};
     case Combine::And: return {b_.CreateAnd(a.re, b.re)};
   }

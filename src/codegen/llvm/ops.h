@@ -50,6 +50,7 @@ class Ops {
   llvm::Value* int_op(ExprOp op, DType t, std::span<const Value> args);
   llvm::Value* compare(ExprOp op, DType t, llvm::Value* a, llvm::Value* b);
   llvm::Value* min_max(bool max, DType t, llvm::Value* a, llvm::Value* b);
+  llvm::Value* extreme(bool max, DType t, llvm::Value* a, llvm::Value* b);
   llvm::Value* divide(ExprOp op, DType t, llvm::Value* a, llvm::Value* b);
   llvm::Value* shift(ExprOp op, DType t, llvm::Value* a, llvm::Value* b);
   llvm::Value* float_to_int(llvm::Value* v, DType to);
