@@ -74,7 +74,7 @@ Values eager(const Call& call) {
     case Tier::Pointwise: return one(eager_pointwise(call));
     case Tier::View: return eager_view(call);
     case Tier::Nest: return eager_nest(call);
-    case Tier::Composite: check_index_bounds(call); return op.fused_rows ? eager_rows(call) : op.compose(call);
+    case Tier::Composite: return op.fused_rows ? eager_rows(call) : compose_checked(call);
     case Tier::Structured: break;
   }
   if (const BackendEntry* entry = entry_of(op)) return eager_structured(call, *entry);

@@ -22,6 +22,8 @@ Values eager_rows(const Call& call);
 
 /// IndexError when the values of an index operand break the op's bounds (OpDef::index_bounds).
 void check_index_bounds(const Call& call);
+/// What a composite computes; the ops it is composed of need not check again what it has checked.
+Values compose_checked(const Call& call);
 /// ShapeError or DTypeError unless a result like `spec` may be written to `out`.
 void check_target(const Call& call, const Spec& spec, const Tensor& out);
 /// ValueError unless `out` can be written while the operands are read.

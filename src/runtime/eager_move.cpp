@@ -63,7 +63,7 @@ void run_slice_backward(const Call& call, std::span<const Tensor> out) {
 
 void add_move_entries() {
   static constexpr BackendEntry kEntries[] = {
-      {"pad", run_pad}, {"flip", run_flip}, {"slice_backward", run_slice_backward}};
+      {"pad", run_pad}, {"flip", run_flip, OutLayout::LikeInput}, {"slice_backward", run_slice_backward}};
   add_backend_entries(kEntries);
 }
 

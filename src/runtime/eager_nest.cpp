@@ -160,6 +160,20 @@ MergedAxes merged_extents(const codegen::NestForm& f, const Shape& out) {
   return m;
 }
 
+// Whether operand k is read at computed places that lie far apart in memory, so often that a copy in order pays.
+bool reads_far(const NestPlan& plan, const Tensor& t, int operand, int64_t elements) {
+  constexpr int64_t kFits = 1 << 13;  // elements that stay in the first cache
+  const int64_t n = numel_of(t.shape()).value();
+  if (n < kFits || elements < n || t.is_contiguous()) return false;
+  for (const codegen::NestRead& r : plan.form.reads) {
+    if (r.operand != operand) continue;
+    for (size_t d = 0; d < t.shape().size(); ++d) {
+      if (!is_direct(plan.form, r.at->args[d]) && t.strides()[d] > 1) return true;
+    }
+  }
+  return false;
+}
+
 // A copy of operand k that the kernel can walk: with the dim that the innermost axis reads last in memory.
 Tensor fitting_copy(const NestPlan& plan, const Tensor& t, int k, const Shape& out) {
   for (int64_t d = t.dim() - 1; d >= 0; --d) {
@@ -180,7 +194,10 @@ Tensor run_nest(const Call& call, const NestPlan& plan, const Spec& spec) {
   for (size_t k = 0; k < call.in.size(); ++k) {
     const Tensor& t = call.in[k];
     const auto operand = static_cast<int>(k);
-    in.push_back(t.defined() && !fits(plan, t, operand, spec.shape) ? fitting_copy(plan, t, operand, spec.shape) : t);
+    const bool as_it_lies = !t.defined() || fits(plan, t, operand, spec.shape);
+    in.push_back(!as_it_lies                                            ? fitting_copy(plan, t, operand, spec.shape)
+                 : t.defined() && reads_far(plan, t, operand, elements) ? t.contiguous()
+                                                                        : t);
   }
   const MergedAxes axes = merged_extents(plan.form, spec.shape);
   SmallVec<void*, 6> buffers;
@@ -290,41 +307,6 @@ Values eager_nest(const Call& call) {
   if (call.op->compose) return without_views(call, call.op->compose(call));
   if (plan != nullptr && plan->form.combine && !call.in.empty()) return reduce_converted(call, *plan);
   throw no_form(call);
-}
-
-namespace {
-
-template <class T>
-int64_t first_outside(const Tensor& t, int64_t low, int64_t high, const std::optional<int64_t>& except) {
-  const auto* p = static_cast<const T*>(t.record()->data());
-  const int64_t n = numel_of(t.shape()).value();
-  for (int64_t i = 0; i < n; ++i) {
-    if ((p[i] < low || p[i] >= high) && !(except && p[i] == *except)) return i;
-  }
-  return -1;
-}
-
-int64_t index_at(const Tensor& t, int64_t i) {
-  const void* p = t.record()->data();
-  return t.dtype() == DType::I32 ? static_cast<const int32_t*>(p)[i] : static_cast<const int64_t*>(p)[i];
-}
-
-}  // namespace
-
-void check_index_bounds(const Call& call) {
-  if (!call.op->index_bounds) return;
-  for (const IndexBound& b : call.op->index_bounds(call)) {
-    const Tensor& given = call.in[static_cast<size_t>(b.operand)];
-    if (!given.defined() || !given.record()->storage) continue;
-    if (!accepts(TensorKind::Index, given.dtype())) continue;  // the op's own check names the dtype
-    const Tensor t = given.contiguous();
-    const int64_t size = b.size.value(), low = b.negative ? -size : 0;
-    const int64_t at = t.dtype() == DType::I32 ? first_outside<int32_t>(t, low, size, b.except)
-                                               : first_outside<int64_t>(t, low, size, b.except);
-    if (at < 0) continue;
-    throw call.error(ErrorKind::Index, "index " + std::to_string(index_at(t, at)) + " is out of range for dim " +
-                                           std::to_string(b.dim) + " of size " + std::to_string(size));
-  }
 }
 
 }  // namespace thixo::detail

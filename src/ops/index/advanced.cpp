@@ -143,7 +143,7 @@ void def_index(Op& op) {
         for (size_t i = 1; i < k.in.size(); ++i)
           list.push_back(k.in[i].defined() ? c.in(static_cast<int>(i)) : Tensor());
         Values out(k.in.size());
-        out[0] = zeros(k.shape(0), {.dtype = c.g().dtype()}).index_put(list, c.g(), true);
+        out[0] = zeros({}, {.dtype = c.g().dtype()}).expand(k.shape(0)).index_put(list, c.g(), true);
         return out;
       })
       .samples([] {

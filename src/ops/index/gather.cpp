@@ -97,8 +97,8 @@ void def_index_select_backward(Op& op) {
   op.schema("index_select_backward(grad: Tensor, size: size, dim: dim, index: Index) -> Tensor @private")
       .doc("Zeros of `size` with the slices of grad added at index along `dim`.")
       .compose([](const Call& c) {
-        return Values{zeros(c.list("size"), {.dtype = c.dtype(0)})
-                          .index_add(c.dim("dim", c.rank(0)), c.in[1].reshape({-1}), c.in[0])};
+        Tensor none = zeros({}, {.dtype = c.dtype(0)}).expand(c.list("size"));
+        return Values{none.index_add(c.dim("dim", c.rank(0)), c.in[1].reshape({-1}), c.in[0])};
       })
       .samples([] {
         return std::vector<Sample>{
@@ -143,7 +143,7 @@ void def_gather(Op& op) {
       })
       .grad([](GradCtx& c) {
         const Call& k = c.call();
-        Tensor none = zeros(k.shape(0), {.dtype = c.g().dtype()});
+        Tensor none = zeros({}, {.dtype = c.g().dtype()}).expand(k.shape(0));
         return Values{none.scatter_add(k.integer("dim"), c.in(1), c.g()), Tensor()};
       })
       .batch(along("dim"))
@@ -255,7 +255,8 @@ void def_embedding_backward(Op& op) {
         Tensor g = c.in[0].reshape({numel_of(c.shape(1)), width}), i = c.in[1].reshape({-1});
         int64_t pad = c.integer("padding_idx");
         if (pad >= 0) g = where(eq(i, pad).unsqueeze(1), 0, g).to(c.dtype(0));
-        return Values{zeros({c.integer("rows"), width}, {.dtype = c.dtype(0)}).index_add(0, i, g)};
+        Tensor none = zeros({}, {.dtype = c.dtype(0)}).expand({c.integer("rows"), width});
+        return Values{none.index_add(0, i, g)};
       })
       .samples([] {
         return std::vector<Sample>{

@@ -1,4 +1,4 @@
-// Writing elements to computed places. All of it is scatter_rows, whose duplicates have a fixed order.
+// Writing elements to computed places. All of it is scatter_rows or scatter_along, whose duplicates have a fixed order.
 #include "ir/dispatch.h"
 #include "ops/batching.h"
 #include "ops/index/index.h"
@@ -6,20 +6,6 @@
 
 namespace thixo::ops {
 namespace {
-
-/// For each element of an index of shape `at` along dim d: its place in the flattened tensor of shape `shape`.
-Tensor flat_places(const Shape& shape, int d, const Tensor& index) {
-  Strides strides = contiguous_strides(shape);
-  auto dim = static_cast<size_t>(d);
-  Tensor flat = index.to(DType::I64) * strides[dim].value();
-  for (size_t e = 0; e < shape.size(); ++e) {
-    if (e == dim) continue;
-    Shape along(shape.size(), Dim(1));
-    along[e] = index.shape()[e];
-    flat = flat + (iota(index.shape()[e]) * strides[e].value()).view(along);
-  }
-  return flat;
-}
 
 Values scatter_elements(const Call& c, const Tensor& src, bool accumulate) {
   int rank = c.rank(0);
@@ -39,9 +25,8 @@ Values scatter_elements(const Call& c, const Tensor& src, bool accumulate) {
     }
     if (!(n == from.size(e))) from = from.narrow(e, 0, n);
   }
-  Tensor flat = flat_places(x.shape(), d, index).reshape({-1});
-  Tensor y = scatter_rows(x.reshape({-1, 1}), flat, from.to(x.dtype()).reshape({-1, 1}), accumulate);
-  return {y.reshape(c.shape(0))};
+  Tensor y = scatter_along(x, d, index, from.to(x.dtype()), accumulate);
+  return {rank == 0 ? y.reshape({}) : y};
 }
 
 std::vector<IndexBound> along_dim_bounds(const Call& c) {
@@ -65,7 +50,117 @@ std::vector<Sample> scatter_samples() {
            .bad = "input, index and src must have equal ranks"}};
 }
 
+std::vector<IndexBound> dim_bounds(const Call& c) {
+  const int d = c.dim("dim", c.rank(0));
+  return {{1, d, c.shape(0)[static_cast<size_t>(d)]}};
+}
+
+void along_infer(Infer& c, bool taken) {
+  const int d = c.dim("dim", c.rank(0));
+  bool fits =
+      c.rank(0) > 0 && c.rank(1) == c.rank(0) && (taken || (c.shape(2) == c.shape(1) && c.dtype(0) == c.dtype(2)));
+  for (int e = 0; fits && e < c.rank(0); ++e) {
+    fits = e == d || c.shape(1)[static_cast<size_t>(e)] <= c.shape(0)[static_cast<size_t>(e)];
+  }
+  c.require(fits, ErrorKind::Internal, "operands do not fit");
+  c.result(c.dtype(0), c.shape(0));
+  if (taken) c.result(c.dtype(0), c.shape(1));
+}
+
 }  // namespace
+
+void def_scatter_along(Op& op) {
+  op.schema("scatter_along(input: Tensor, dim: dim, index: Index, src: Tensor, accumulate: bool) -> Tensor @private")
+      .doc(
+          "input with src, of the index's shape, added at index along `dim`, or put there (the last one wins), in the "
+          "order of src. The index may be smaller than input.")
+      .infer([](Infer& c) { along_infer(c, false); })
+      .index_bounds(dim_bounds)
+      .nest([](NestCtx& c) {
+        // The meaning; backends walk over the index instead.
+        const auto d = static_cast<size_t>(c.dim("dim", c.rank(0)));
+        std::vector<Expr> own, at;
+        Expr m = c.reduce_axis(c.shape(1)[d]), met = eq(m, m);
+        for (size_t e = 0; e < c.shape(0).size(); ++e) {
+          own.push_back(c.out_axis(static_cast<int>(e)));
+          at.push_back(e == d ? m : own[e]);
+          if (e != d) met = met & (own[e] < c.dim_size(1, static_cast<int>(e)));
+        }
+        Expr to = cast(c.load_if(met, 1, at, constant_int(-1, c.dtype(1))), DType::I64);
+        Expr hit = eq(to, own[d]), before = c.load(0, own);
+        if (c.flag("accumulate")) {
+          c.combine = c.dtype(0) == DType::Bool ? Combine::Or : Combine::Sum;
+          c.values = {c.load_if(hit, 2, at, constant(0, compute_type(c.dtype(2))))};
+          c.finish = [before](Expr added) { return before.dtype() == DType::Bool ? before | added : before + added; };
+        } else {
+          c.combine = Combine::Max;
+          c.values = {select(hit, m, constant_int(-1))};
+          c.finish = [&c, before, at, d](Expr last) {
+            std::vector<Expr> there = at;
+            there[d] = last;
+            return c.load_if(~(last < 0.0), 2, there, before);
+          };
+        }
+      })
+      .kernel("scatter_along")
+      .grad([](GradCtx& c) {
+        const int64_t dim = c.call().dim("dim", c.call().rank(0));
+        Tensor g = c.g(), index = c.in(1);
+        if (c.call().flag("accumulate")) return Values{g, Tensor(), c.needs(2) ? g.gather(dim, index) : Tensor()};
+        if (c.needs(2)) {
+          auto [kept, taken] = take_along(g, dim, index);
+          return Values{kept, Tensor(), taken};
+        }
+        Tensor none = zeros({}, {.dtype = g.dtype()}).expand(index.shape());
+        return Values{scatter_along(g, dim, index, none, false), Tensor(), Tensor()};
+      })
+      .batch(along("dim"))
+      .samples([] {
+        auto with = [](int dim, bool add) {
+          return std::vector<std::pair<std::string, Attr>>{{"dim", Dim(dim)}, {"accumulate", add}};
+        };
+        std::vector<Sample> out;
+        for (bool add : {true, false}) {
+          out.push_back({.in = {{{3, 4}}, indices({5, 3}, {0, 2, 1, 0, 2, 2, 0, 1}), {{5, 3}}}, .attrs = with(0, add)});
+          out.push_back({.in = {{{3, 4}}, indices({2, 5}, {3, 0, 3, 1, 0, 2}), {{2, 5}}}, .attrs = with(1, add)});
+          out.push_back({.in = {{{2, 3, 2}}, indices({2, 4, 2}, {2, 0, 2, 1, 2}), {{2, 4, 2}}}, .attrs = with(1, add)});
+          out.push_back({.in = {{{3}}, indices({0}, {}), {{0}}}, .attrs = with(0, add)});
+        }
+        return out;
+      });
+}
+
+void def_take_along(Op& op) {
+  op.schema("take_along(input: Tensor, dim: dim, index: Index) -> (kept: Tensor, taken: Tensor) @private")
+      .doc(
+          "What a scatter that puts hands back: input with zeros at index along `dim`, and what stood there, for the "
+          "last of equal places; zero for the others.")
+      .infer([](Infer& c) { along_infer(c, true); })
+      .index_bounds(dim_bounds)
+      .compose([](const Call& c) {
+        const int64_t dim = c.dim("dim", c.rank(0));
+        const Tensor &x = c.in[0], &index = c.in[1];
+        Shape along(c.shape(0).size(), Dim(1));
+        along[static_cast<size_t>(dim)] = index.size(dim);
+        Tensor order = iota(index.size(dim)).view(along).expand(index.shape());
+        Tensor none = zeros({}, {.dtype = x.dtype()}), first = zeros({}, {.dtype = DType::I64}).expand(x.shape());
+        Tensor last = scatter_along(first, dim, index, order, false).gather(dim, index);
+        return Values{scatter_along(x, dim, index, none.expand(index.shape()), false),
+                      where(eq(last, order), x.gather(dim, index), none)};
+      })
+      .kernel("take_along")
+      .grad([](GradCtx& c) {
+        const int64_t dim = c.call().dim("dim", c.call().rank(0));
+        return Values{scatter_along(c.g(0), dim, c.in(1), c.g(1), false), Tensor()};
+      })
+      .batch(along("dim"))
+      .samples([] {
+        auto with = [](int dim) { return std::vector<std::pair<std::string, Attr>>{{"dim", Dim(dim)}}; };
+        return std::vector<Sample>{{.in = {{{3, 4}}, indices({5, 3}, {0, 2, 1, 0, 2, 2, 0, 1})}, .attrs = with(0)},
+                                   {.in = {{{3, 4}}, indices({3, 5}, {3, 0, 3, 1, 0, 2})}, .attrs = with(1)},
+                                   {.in = {{{3}}, indices({0}, {})}, .attrs = with(0)}};
+      });
+}
 
 void def_scatter_rows(Op& op) {
   op.schema("scatter_rows(input: Tensor, index: Index, src: Tensor, accumulate: bool) -> Tensor @private")
@@ -174,11 +269,14 @@ void def_index_add(Op& op) {
                                               std::string(dtype_name(c.dtype(0))));
         if (!(c.scalar("alpha") == Scalar(1))) src = (src * c.scalar("alpha")).to(c.dtype(0));
         if (x.numel() == 0 || src.numel() == 0) return Values{c.in[0].clone()};
-        Tensor front = x.movedim(d, 0);
-        Dim rows = front.size(0);
-        Tensor y = scatter_rows(front.reshape({rows, -1}), c.in[1].reshape({-1}),
-                                src.movedim(d, 0).reshape({numel_of(c.shape(1)), -1}), true);
-        return Values{y.reshape(front.shape()).movedim(0, d).reshape(c.shape(0))};
+        if (d > 0) {
+          Shape along(x.shape().size(), Dim(1));
+          along[static_cast<size_t>(d)] = numel_of(c.shape(1));
+          return Values{scatter_along(x, d, c.in[1].reshape(along).expand(src.shape()), src, true)};
+        }
+        Tensor y = scatter_rows(x.reshape({x.size(0), -1}), c.in[1].reshape({-1}),
+                                src.reshape({numel_of(c.shape(1)), -1}), true);
+        return Values{y.reshape(c.shape(0))};
       })
       .samples([] {
         auto with = [](int d, Scalar alpha) {

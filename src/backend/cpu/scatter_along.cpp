@@ -1,0 +1,284 @@
+// Scatter along a dim: y[.., index[.., m, ..], ..] meets src[.., m, ..]. Elements of one line along the dim meet in the
+// order of m and lines are independent, so tiles of lines run on any thread and the bits are the same.
+#include <algorithm>
+#include <cstring>
+#include <type_traits>
+
+#include "backend/cpu/index.h"
+#include "backend/cpu/scatter.h"
+#include "backend/cpu/scratch.h"
+#include "base/parallel.h"
+
+namespace thixo::cpu {
+namespace {
+
+constexpr int64_t kSerial = 1 << 15;  // elements that are not worth a second thread
+constexpr int64_t kBlockBytes = 512 << 10;  // of the table, so that a tile's part stays in the second cache
+constexpr int64_t kRanges = 8;  // pieces of the table where lines are few
+
+/// A dim, or several joined, with the strides of all operands.
+struct Axis {
+  int64_t extent = 1, y = 0, x = 0, index = 0, src = 0;
+};
+
+struct Plan {
+  SmallVec<Axis, kMaxRank> outer;
+  Axis inner;  // neighbours in memory that a tile takes together; extent 1 where the dim itself is innermost
+  Axis along;  // extent: of the index
+  int64_t rows = 0;  // of the table along the dim
+  int64_t width = 1;  // of a tile
+  int64_t blocks = 1, ranges = 1, lines = 1;
+  Start start = Start::There;
+
+  int64_t tiles() const { return lines * blocks * ranges; }
+};
+
+int64_t stride_of(const Tensor& t, size_t d) { return t.strides()[d].value(); }
+
+Plan make_plan(const AlongCall& c, Start start, int64_t item) {
+  Plan p;
+  p.start = start;
+  auto axis = [&](size_t d) {
+    return Axis{c.index.shape()[d].value(), stride_of(c.y, d), start == Start::Copy ? stride_of(c.x, d) : 0,
+                stride_of(c.index, d), stride_of(c.src, d)};
+  };
+  p.along = axis(c.dim);
+  p.rows = c.y.shape()[c.dim].value();
+  for (size_t d = 0; d < c.y.shape().size(); ++d) {
+    if (d == c.dim || c.index.shape()[d] == 1) continue;
+    const Axis a = axis(d);
+    Axis* last = p.outer.empty() ? nullptr : &p.outer.back();
+    if (last != nullptr && last->y == a.y * a.extent && last->x == a.x * a.extent &&
+        last->index == a.index * a.extent && last->src == a.src * a.extent) {
+      *last = Axis{last->extent * a.extent, a.y, a.x, a.index, a.src};
+    } else {
+      p.outer.push_back(a);
+    }
+  }
+  auto nearest =
+      std::min_element(p.outer.begin(), p.outer.end(), [](const Axis& a, const Axis& b) { return a.y < b.y; });
+  if (nearest != p.outer.end() && nearest->y < p.along.y) {
+    p.inner = *nearest;
+    std::rotate(nearest, nearest + 1, p.outer.end());
+    p.outer.pop_back();
+    p.width = std::clamp<int64_t>(kBlockBytes / std::max<int64_t>(1, p.rows * item), 16, 1024);
+    p.width = std::min(p.width, p.inner.extent);
+  }
+  for (const Axis& a : p.outer) p.lines *= a.extent;
+  p.blocks = p.inner.extent == 0 ? 0 : (p.inner.extent + p.width - 1) / p.width;
+  if (p.lines * p.blocks < kRanges && p.along.extent * p.inner.extent >= kSerial) p.ranges = kRanges;
+  return p;
+}
+
+/// The lines of one tile: pointers to its first elements.
+template <class Rule> struct Block {
+  typename Rule::Item *y, *src;
+  const typename Rule::Item* x;
+  const int64_t* index;
+  int64_t width, first, last;  // first, last: rows of the table that are this tile's
+};
+
+template <class Item> void copy_line(Item* to, int64_t to_step, const Item* from, int64_t from_step, int64_t n) {
+  if (to_step == 1 && from_step == 1) {
+    std::memcpy(static_cast<void*>(to), from, static_cast<size_t>(n) * sizeof(Item));
+  } else if (from_step == 0) {
+    for (const Item number = *from; n > 0; --n, to += to_step) *to = number;
+  } else {
+    for (int64_t i = 0; i < n; ++i) to[i * to_step] = from[i * from_step];
+  }
+}
+
+template <class Rule> void start_block(const Plan& p, const Block<Rule>& b) {
+  if (p.start == Start::There) return;
+  if (b.width == 1) {
+    copy_line(b.y + b.first * p.along.y, p.along.y, b.x + b.first * p.along.x, p.along.x, b.last - b.first);
+    return;
+  }
+  for (int64_t r = b.first; r < b.last; ++r) {
+    copy_line(b.y + r * p.along.y, p.inner.y, b.x + r * p.along.x, p.inner.x, b.width);
+  }
+}
+
+/// f(row of the table, column of the block, element of src) in the order that the rule walks. `unit`: columns are
+/// neighbours in index and src.
+template <class Rule, bool unit, bool all, class F> void walk_block(const Plan& p, const Block<Rule>& b, F f) {
+  const int64_t count = p.along.extent, index_step = unit ? 1 : p.inner.index, src_step = unit ? 1 : p.inner.src;
+  for (int64_t k = 0; k < count; ++k) {
+    const int64_t m = Rule::kBackwards ? count - 1 - k : k;
+    const int64_t* at = b.index + m * p.along.index;
+    typename Rule::Item* src = b.src + m * p.along.src;
+    for (int64_t i = 0; i < b.width; ++i) {
+      const int64_t r = at[i * index_step];
+      if (all || (r >= b.first && r < b.last)) f(r, i, src[i * src_step]);
+    }
+  }
+}
+
+/// The same for one line.
+template <class Rule, bool all, class F> void walk_line(const Plan& p, const Block<Rule>& b, F f) {
+  const int64_t count = p.along.extent;
+  auto walk = [&](auto index_step, auto src_step) {
+    for (int64_t k = 0; k < count; ++k) {
+      const int64_t m = Rule::kBackwards ? count - 1 - k : k, r = b.index[m * index_step];
+      if (all || (r >= b.first && r < b.last)) f(r, int64_t{0}, b.src[m * src_step]);
+    }
+  };
+  using Unit = std::integral_constant<int64_t, 1>;
+  if (p.along.index == 1 && p.along.src == 1) {
+    walk(Unit(), Unit());
+  } else {
+    walk(p.along.index, p.along.src);
+  }
+}
+
+template <class Rule, bool all, class F> void walk(const Plan& p, const Block<Rule>& b, F f) {
+  if (b.width == 1) {
+    walk_line<Rule, all>(p, b, f);
+  } else if (p.inner.index == 1 && p.inner.src == 1) {
+    walk_block<Rule, true, all>(p, b, f);
+  } else {
+    walk_block<Rule, false, all>(p, b, f);
+  }
+}
+
+template <class Rule, class F> void walk(const Plan& p, const Block<Rule>& b, F f) {
+  if (b.first == 0 && b.last == p.rows) {  // the tile takes all that comes
+    walk<Rule, true>(p, b, f);
+  } else {
+    walk<Rule, false>(p, b, f);
+  }
+}
+
+/// Whether a tile's part of the table is brought together first: sums that are wider than the elements, and columns
+/// whose rows lie so far apart that they would drive each other out of the caches.
+template <class Rule> bool is_packed(const Plan& p) {
+  if (!std::is_same_v<typename Rule::Item, typename Rule::Sum>) return true;
+  return p.width > 1 && (p.start != Start::There || 2 * p.along.extent >= p.rows);
+}
+
+template <class Rule> void run_packed(const Plan& p, const Block<Rule>& b, typename Rule::Sum* sums) {
+  using Sum = typename Rule::Sum;
+  const bool there = p.start == Start::There;
+  const typename Rule::Item* from = there ? b.y : b.x;
+  const int64_t down = there ? p.along.y : p.along.x, across = there ? p.inner.y : p.inner.x;
+  if (b.width == 1) {
+    for (int64_t r = b.first; r < b.last; ++r) sums[r - b.first] = Rule::load(from[r * down]);
+  } else {
+    for (int64_t r = b.first; r < b.last; ++r) {
+      Sum* row = sums + (r - b.first) * b.width;
+      for (int64_t i = 0; i < b.width; ++i) row[i] = Rule::load(from[r * down + i * across]);
+    }
+  }
+  walk<Rule>(p, b, [&](int64_t r, int64_t i, auto& src) { Rule::meet(sums[(r - b.first) * b.width + i], src); });
+  for (int64_t r = b.first; r < b.last; ++r) {
+    const Sum* row = sums + (r - b.first) * b.width;
+    for (int64_t i = 0; i < b.width; ++i) b.y[r * p.along.y + i * p.inner.y] = Rule::store(row[i]);
+  }
+}
+
+template <class Rule> void run_block(const Plan& p, const Block<Rule>& b, typename Rule::Sum* sums) {
+  if (is_packed<Rule>(p)) return run_packed(p, b, sums);
+  if constexpr (std::is_same_v<typename Rule::Item, typename Rule::Sum>) {
+    start_block<Rule>(p, b);
+    auto run = [&](auto row, auto column) {
+      walk<Rule>(p, b, [&](int64_t r, int64_t i, auto& src) { Rule::meet(b.y[r * row + i * column], src); });
+    };
+    using Unit = std::integral_constant<int64_t, 1>;
+    if (b.width == 1 && p.along.y == 1) return run(Unit(), Unit());
+    if (b.width > 1 && p.inner.y == 1) return run(p.along.y, Unit());
+    run(p.along.y, p.inner.y);
+  }
+}
+
+/// Where a line starts in each operand.
+struct Offsets {
+  int64_t y = 0, x = 0, index = 0, src = 0;
+};
+
+Offsets line_at(const Plan& p, int64_t line) {
+  Offsets o;
+  for (size_t k = p.outer.size(); k-- > 0;) {
+    const Axis& a = p.outer[k];
+    const int64_t i = line % a.extent;
+    line /= a.extent;
+    o.y += i * a.y;
+    o.x += i * a.x;
+    o.index += i * a.index;
+    o.src += i * a.src;
+  }
+  return o;
+}
+
+template <class Rule> void run_tiles(const Plan& p, const AlongCall& c, int64_t begin, int64_t end) {
+  using Item = typename Rule::Item;
+  auto* y = static_cast<Item*>(c.y.record()->data());
+  auto* src = static_cast<Item*>(c.src.record()->data());
+  const auto* x = static_cast<const Item*>(c.x.record()->data());
+  const auto* index = static_cast<const int64_t*>(c.index.record()->data());
+  const int64_t range = (p.rows + p.ranges - 1) / p.ranges;
+  Array<typename Rule::Sum> sums(is_packed<Rule>(p) ? range * p.width : 0);
+  for (int64_t t = begin; t < end; ++t) {
+    const int64_t block = t / p.ranges % p.blocks, column = block * p.width;
+    const Offsets o = line_at(p, t / p.ranges / p.blocks);
+    Block<Rule> b;
+    b.y = y + o.y + column * p.inner.y;
+    b.x = x + o.x + column * p.inner.x;
+    b.index = index + o.index + column * p.inner.index;
+    b.src = src + o.src + column * p.inner.src;
+    b.width = std::min(p.width, p.inner.extent - column);
+    b.first = std::min(p.rows, t % p.ranges * range);
+    b.last = std::min(p.rows, b.first + range);
+    run_block<Rule>(p, b, sums.get());
+  }
+}
+
+template <class Rule> void run(const AlongCall& c) {
+  bool even = true;  // every line of the table is met by one of the index
+  for (size_t d = 0; d < c.y.shape().size(); ++d) even &= d == c.dim || c.index.shape()[d] == c.y.shape()[d];
+  const Start start = start_as(c.x, c.y, even);
+  const Plan p = make_plan(c, start, sizeof(typename Rule::Sum));
+  const int64_t work = p.lines * p.inner.extent * (p.along.extent + p.rows);
+  if (work < kSerial) return run_tiles<Rule>(p, c, 0, p.tiles());
+  parallel_for(p.tiles(), [&](int64_t begin, int64_t end) { run_tiles<Rule>(p, c, begin, end); });
+}
+
+}  // namespace
+
+void scatter_along(const AlongCall& call, bool accumulate) {
+  with_scatter_rule(call.y.dtype(), accumulate, [&](auto rule) { run<decltype(rule)>(call); });
+}
+
+Start start_as(const Tensor& x, const Tensor& y, bool tiles) {
+  if (x.record()->data() == y.record()->data()) return Start::There;
+  const bool number = std::all_of(x.strides().begin(), x.strides().end(), [](Dim s) { return s == 0; });
+  if (tiles && number) return Start::Number;
+  // A transposing copy is better done in squares than line by line.
+  if (tiles && x.strides() == y.strides()) return Start::Copy;
+  copy(x, y);
+  return Start::There;
+}
+
+Tensor apart(const Tensor& t, std::span<const Tensor> out) {
+  for (const Tensor& y : out) {
+    if (t.record()->data() == y.record()->data()) return t.clone();
+  }
+  const auto last = static_cast<size_t>(t.dim()) - 1;
+  const bool walks = t.dim() == 0 || t.shape()[last] <= 1 || stride_of(t, last) <= 1;
+  return walks ? t : t.contiguous();
+}
+
+Tensor wide_index(const Tensor& index, std::span<const Tensor> out) { return apart(index.to(DType::I64), out); }
+
+void scatter_along_kernel(const Call& call, std::span<const Tensor> out) {
+  const AlongCall c{call.in[0], out[0], wide_index(call.in[1], out), apart(call.in[2], out),
+                    static_cast<size_t>(call.dim("dim", call.rank(0)))};
+  scatter_along(c, call.flag("accumulate"));
+}
+
+void take_along_kernel(const Call& call, std::span<const Tensor> out) {
+  const AlongCall c{apart(call.in[0], out.subspan(1)), out[0], wide_index(call.in[1], out), out[1],
+                    static_cast<size_t>(call.dim("dim", call.rank(0)))};
+  with_rule_of_size<TakeRule>(item_size(out[0].dtype()), [&](auto rule) { run<decltype(rule)>(c); });
+}
+
+}  // namespace thixo::cpu
