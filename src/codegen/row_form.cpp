@@ -4,6 +4,7 @@
 #include <set>
 
 #include "codegen/nest_form.h"
+#include "codegen/row_names.h"
 #include "codegen/sample_calls.h"
 #include "codegen/schedule.h"
 #include "codegen/trace.h"
@@ -11,36 +12,6 @@
 
 namespace thixo::codegen {
 namespace {
-
-std::string size_name(size_t i) { return "v" + std::to_string(i); }
-
-// Sizes above 1 by name; equal sizes have one name, so what a decomposition asks about equality comes out alike.
-Dim symbol(const SmallVec<int64_t, 8>& sizes, Dim d) {
-  const auto at = std::find(sizes.begin(), sizes.end(), d.value());
-  return at == sizes.end() ? d : Dim::named(size_name(static_cast<size_t>(at - sizes.begin())));
-}
-
-Shape symbols(const SmallVec<int64_t, 8>& sizes, const Shape& s) {
-  Shape out;
-  for (Dim d : s) out.push_back(symbol(sizes, d));
-  return out;
-}
-
-using Hints = std::vector<std::pair<std::string, int64_t>>;
-
-Hints hints_of(const SmallVec<int64_t, 8>& sizes) {
-  Hints h;
-  for (size_t i = 0; i < sizes.size(); ++i) h.emplace_back(size_name(i), sizes[i]);
-  return h;
-}
-
-// Other numbers in the same order: a decomposition that computes with them gives itself away.
-Hints other_hints(size_t n) {
-  constexpr int64_t primes[] = {1009, 2003, 3001, 4001, 5003, 6007, 7001, 8009};
-  Hints h;
-  for (size_t i = 0; i < n; ++i) h.emplace_back(size_name(i), primes[i % 8]);
-  return h;
-}
 
 bool same_numbers(const Trace& a, const Trace& b) {
   if (a.numbers.size() != b.numbers.size()) return false;
@@ -51,30 +22,47 @@ bool same_numbers(const Trace& a, const Trace& b) {
   return true;
 }
 
-// The trace, if it holds for any sizes.
-std::optional<Trace> generic_trace(const Call& call, const SmallVec<int64_t, 8>& sizes) {
+std::optional<Trace> trace_named(const Call& call, const Naming& n, Hints numbers) {
   SmallVec<Tensor, 4> in;
-  for (const Tensor& t : call.in) {
-    in.push_back(t.defined() ? Tensor(new_abstract(symbols(sizes, t.shape()), t.dtype())) : Tensor());
+  for (size_t k = 0; k < call.in.size(); ++k) {
+    in.push_back(call.in[k].defined() ? Tensor(new_abstract(n.operands[k], call.in[k].dtype())) : Tensor());
   }
   std::vector<Attr> attrs(call.attrs.begin(), call.attrs.end());
   for (size_t i = 0; i < attrs.size(); ++i) {
-    if (call.op->schema.attrs[i].kind != AttrKind::Size || !std::holds_alternative<Shape>(attrs[i])) continue;
-    attrs[i] = symbols(sizes, std::get<Shape>(attrs[i]));
+    if (!n.attrs[i].empty()) attrs[i] = n.attrs[i];
   }
-  const Call abstract{call.op, {in.data(), in.size()}, attrs, call.at};
-  std::optional<Trace> first, second;
-  {
-    const SizeHints hints(hints_of(sizes));
-    first = trace(abstract);
-  }
+  const SizeHints hints(std::move(numbers));
+  return trace(Call{call.op, {in.data(), in.size()}, attrs, call.at});
+}
+
+/// A trace that holds for any sizes, in these names.
+struct Named {
+  Trace trace;
+  Naming naming;
+};
+
+std::optional<Named> traced_by_value(const Call& call, const SmallVec<int64_t, 8>& sizes) {
+  Naming n = name_by_value(call, sizes);
+  std::optional<Trace> first = trace_named(call, n, true_hints(n, sizes));
   if (!first) return std::nullopt;
-  {
-    const SizeHints hints(other_hints(sizes.size()));
-    second = trace(abstract);
-  }
+  const std::optional<Trace> second = trace_named(call, n, other_hints(n));
   const bool generic = second && first->graph.str() == second->graph.str() && same_numbers(*first, *second);
-  return generic ? std::move(first) : std::nullopt;
+  return generic ? std::optional(Named{std::move(*first), std::move(n)}) : std::nullopt;
+}
+
+/// The same decomposition where sizes that are equal by chance have names of their own.
+std::optional<Named> traced_split(const Call& call, const SmallVec<int64_t, 8>& sizes, const Named& by_value) {
+  const std::string text = by_value.trace.graph.str();
+  for (Naming& n : split_namings(call, sizes)) {
+    try {
+      std::optional<Trace> t = trace_named(call, n, other_hints(n));
+      if (t && merged_text(t->graph, n) == text && same_numbers(*t, by_value.trace))
+        return Named{std::move(*t), std::move(n)};
+    } catch (const Error&) {
+      // These dims do belong together.
+    }
+  }
+  return std::nullopt;
 }
 
 // Nodes that the results need, in order.
@@ -194,29 +182,42 @@ SmallVec<int64_t, 8> row_sizes(const Call& call) {
   return out;
 }
 
-std::optional<RowForm> row_form(const Call& call) {
-  const SmallVec<int64_t, 8> sizes = row_sizes(call);
-  const std::optional<Trace> t = generic_trace(call, sizes);
-  if (!t) return std::nullopt;
-  const std::vector<int> nodes = live_nodes(t->graph);
+namespace {
+
+std::optional<RowForm> form_of(Named& named, std::string* why) {
+  const Trace& t = named.trace;
+  const std::vector<int> nodes = live_nodes(t.graph);
   if (nodes.empty()) return std::nullopt;
   const auto stored = [&](ValueId v) {
-    return std::find(t->graph.outputs.begin(), t->graph.outputs.end(), v) != t->graph.outputs.end();
+    return std::find(t.graph.outputs.begin(), t.graph.outputs.end(), v) != t.graph.outputs.end();
   };
-  const SizeHints hints(hints_of(sizes));  // shape rules are asked again
-  std::optional<Scheduled> s = schedule(t->graph, nodes, stored, [](ValueId) { return Strides(); }, "row", nullptr);
+  const SizeHints hints(other_hints(named.naming));  // shape rules are asked again
+  std::optional<Scheduled> s = schedule(t.graph, nodes, stored, [](ValueId) { return Strides(); }, "row", why);
   if (!s) return std::nullopt;
   RowForm form;
   form.kernel = std::move(s->kernel);
-  form.numbers = t->numbers;
-  form.results = t->results;
+  form.numbers = t.numbers;
+  form.results = t.results;
   form.extent = s->extent;
   form.row = s->row;
-  for (size_t i = 0; i < sizes.size(); ++i) form.size_names.push_back(size_name(i));
-  if (!fill_buffers(*t, *s, form)) return std::nullopt;
-  fill_params(*t, *s, form);
+  form.size_names = named.naming.names;
+  if (!fill_buffers(t, *s, form)) return std::nullopt;
+  fill_params(t, *s, form);
   Canonical(form).run();
   return form;
+}
+
+}  // namespace
+
+std::optional<RowForm> row_form(const Call& call, std::string* why) {
+  if (why != nullptr) *why = "the decomposition is not the same for all sizes, or wants data";
+  const SmallVec<int64_t, 8> sizes = row_sizes(call);
+  std::optional<Named> by_value = traced_by_value(call, sizes);
+  if (!by_value) return std::nullopt;
+  if (std::optional<Named> split = traced_split(call, sizes, *by_value)) {
+    if (std::optional<RowForm> form = form_of(*split, why)) return form;
+  }
+  return form_of(*by_value, why);
 }
 
 void add_row_kernels(PackSink& sink) {

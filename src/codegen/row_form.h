@@ -23,14 +23,19 @@ struct RowForm {
   std::vector<Dim> scratch;  ///< elements, per scratch buffer
   std::vector<double> params;  ///< two per Param; attributes are part of the form
   Dim extent, row;  ///< of the parallel axis; elements of a row
-  std::vector<std::string> size_names;  ///< v0, v1, ...: the different sizes of the operands above 1, as they come
+  struct SizeName {
+    std::string name;
+    size_t size;  ///< which of row_sizes(call)
+  };
+  std::vector<SizeName> size_names;  ///< dims of one size may have several
 };
 
-/// Calls that agree in op, dtypes, attributes and in which sizes are equal (or 1) have the same form. nullopt when the
-/// decomposition is not one kernel. Operands and results are row-major.
-std::optional<RowForm> row_form(const Call& call);
+/// Calls that agree in op, dtypes, attributes and in which sizes are equal (or 1) have the same form; where the
+/// decomposition does not ask which are equal, those that do not agree in this have the same kernel. nullopt when the
+/// decomposition is not one kernel, with `why` set. Operands and results are row-major.
+std::optional<RowForm> row_form(const Call& call, std::string* why = nullptr);
 
-/// The sizes of a call, by the names that its form uses.
+/// The different sizes of the operands above 1, as they come.
 SmallVec<int64_t, 8> row_sizes(const Call& call);
 
 /// All samples of all such ops.

@@ -27,12 +27,14 @@ SmallVec<Spec, 2> specs_of(const Call& call) try { return infer(call); } catch (
   return {};
 }
 
+DType sample_dtype(const SampleTensor& x, DType t) { return x.dtype.value_or(x.wide ? compute_type(t) : t); }
+
 void try_sample(const OpDef& op, const Sample& s, DType t,
                 const std::function<void(const Call&, std::span<const Spec>)>& f) {
   SmallVec<Tensor, 4> in;
   for (const SampleTensor& x : s.in) {
     if (is_empty(x.shape)) return;
-    in.push_back(x.absent ? Tensor() : Tensor(new_abstract(x.shape, x.dtype.value_or(t))));
+    in.push_back(x.absent ? Tensor() : Tensor(new_abstract(x.shape, sample_dtype(x, t))));
   }
   while (in.size() < op.schema.operands.size()) in.push_back({});
   const std::vector<Attr> attrs = attrs_of(op, s, t);

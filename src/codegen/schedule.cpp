@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <map>
 
+#include "codegen/schedule_values.h"
+
 namespace thixo::codegen {
 namespace {
 
@@ -12,27 +14,6 @@ struct CannotSchedule {
 [[noreturn]] void refuse(std::string why) { throw CannotSchedule{std::move(why)}; }
 
 bool computes_in(DType t) { return compute_type(t) == t; }
-
-bool expensive(Expr e) {
-  bool found = false;
-  visit(e, [&](Expr n) {
-    switch (n->op) {
-      case ExprOp::Exp:
-      case ExprOp::Expm1:
-      case ExprOp::Log:
-      case ExprOp::Log1p:
-      case ExprOp::Sin:
-      case ExprOp::Cos:
-      case ExprOp::Tanh:
-      case ExprOp::Erf:
-      case ExprOp::Sigmoid:
-      case ExprOp::Pow:
-      case ExprOp::MulHi: found = true; break;
-      default: break;
-    }
-  });
-  return found;
-}
 
 /// What a value of the group is while the kernel is built.
 struct Value {
@@ -149,7 +130,7 @@ class Scheduler {
   std::vector<ValueId> pointwise_inputs() const {
     std::vector<ValueId> out;
     for (int i : nodes_) {
-      if (node(i).op->tier != Tier::Pointwise) continue;
+      if (node(i).op->tier != Tier::Pointwise && node(i).op->name() != "to_dtype") continue;
       for (ValueId v : node(i).in) {
         if (v >= 0 && from_outside(v) && !numbers_.contains(v)) out.push_back(v);
       }
@@ -352,9 +333,6 @@ class Scheduler {
 
   void add_node(int index) {
     const GraphNode& n = node(index);
-    for (ValueId v : n.out) {
-      if (!computes_in(gv(v).dtype) && !stored_(v)) refuse("an inner value of a type that lives in memory only");
-    }
     if (n.op->tier == Tier::Pointwise) {
       add_pointwise(index);
     } else if (n.op->nest) {
@@ -364,7 +342,19 @@ class Scheduler {
     }
   }
 
+  /// Values that eager would have rounded to a type that lives in memory only are not to be had without storing them.
+  bool keeps_its_type(ValueId v, Expr e) const {
+    const DType t = gv(v).dtype;
+    return computes_in(t) || keeps_to_type(e, t, [&](Expr leaf) {
+             if (leaf->op == ExprOp::Load) return out_.kernel.buffers[static_cast<size_t>(leaf->i)].dtype == t;
+             const auto r =
+                 std::find_if(reductions_.begin(), reductions_.end(), [&](auto& x) { return x.id == leaf->i; });
+             return (r->combine == Combine::Min || r->combine == Combine::Max) && keeps_its_type(v, r->value);
+           });
+  }
+
   void define(ValueId v, Expr e, bool full, int level) {
+    if (!stored_(v) && !keeps_its_type(v, e)) refuse("an inner value of a type that lives in memory only");
     // Stored with fewer bits than computed: what others in the group see is what eager would have stored.
     values_[v] = {convert(e, compute_type(gv(v).dtype)), full, level};
     order_.push_back(v);

@@ -169,6 +169,7 @@ struct SampleTensor {
   std::optional<DType> dtype{};      // fixed (indices); else the dtype under test
   std::vector<double> values{};      // exact values instead of random ones (filled cyclically)
   bool absent = false;               // an optional operand left out
+  bool wide = false;                 // of the compute type of the dtype under test (what a forward saves)
   bool distinct = false;             // a random permutation of distinct values (sort, max: no ties)
 };
 struct Sample {

@@ -94,9 +94,17 @@ const RowPlan* row_plan(const Call& call, const SmallVec<int64_t, 8>& sizes) {
 
 int64_t value_in(Dim d, const codegen::RowForm& form, const SmallVec<int64_t, 8>& sizes) {
   return codegen::size_value(d, [&](const std::string& name) {
-    const auto at = std::find(form.size_names.begin(), form.size_names.end(), name);
-    return sizes[static_cast<size_t>(at - form.size_names.begin())];
+    const auto at = std::find_if(form.size_names.begin(), form.size_names.end(),
+                                 [&](const codegen::RowForm::SizeName& n) { return n.name == name; });
+    return sizes[at->size];
   });
+}
+
+/// A few long rows leave threads idle and add up many numbers one after the other: the pieces do better.
+bool in_long_rows(const RowPlan& plan, const SmallVec<int64_t, 8>& sizes) {
+  constexpr int64_t kFewRows = 8, kLongRow = 1 << 16;
+  const codegen::RowForm& f = plan.form;
+  return !f.kernel.vector_par && value_in(f.extent, f, sizes) < kFewRows && value_in(f.row, f, sizes) >= kLongRow;
 }
 
 Values run_rows(const Call& call, const RowPlan& plan, const SmallVec<int64_t, 8>& sizes) {
@@ -204,7 +212,8 @@ Values eager_rows(const Call& call) {
   if (!is_plain(call)) return call.op->compose(call);
   check_index_bounds(call);
   const SmallVec<int64_t, 8> sizes = codegen::row_sizes(call);
-  if (const RowPlan* plan = row_plan(call, sizes)) return run_rows(call, *plan, sizes);
+  const RowPlan* plan = row_plan(call, sizes);
+  if (plan != nullptr && !in_long_rows(*plan, sizes)) return run_rows(call, *plan, sizes);
   if (std::optional<Values> out = run_transposed(call)) return std::move(*out);
   return without_views(call, call.op->compose(call));
 }

@@ -44,15 +44,18 @@ std::vector<Attr> attrs_of(const OpDef& op, const std::vector<std::pair<std::str
   return out;
 }
 
-bool in_pack(const OpDef& op, const TensorList& in, const std::vector<Attr>& attrs) {
-  const std::optional<codegen::RowForm> form = codegen::row_form(Call{&op, in, attrs, {}});
-  return form && codegen::find_kernel(codegen::content_key(form->kernel)) != nullptr;
+/// Why there is no kernel for the call; empty when there is.
+std::string missing(const OpDef& op, const TensorList& in, const std::vector<Attr>& attrs) {
+  std::string why;
+  const std::optional<codegen::RowForm> form = codegen::row_form(Call{&op, in, attrs, {}}, &why);
+  if (!form) return why;
+  return codegen::find_kernel(codegen::content_key(form->kernel)) != nullptr ? "" : "no sample is like this call";
 }
 
 void expect_fused(const char* name, const TensorList& in, const std::vector<std::pair<std::string, Attr>>& given) {
   const OpDef& op = *find_op(name);
   const std::vector<Attr> attrs = attrs_of(op, given);
-  EXPECT_TRUE(in_pack(op, in, attrs)) << name << " has no kernel";
+  EXPECT_EQ(missing(op, in, attrs), "") << name;
   EXPECT_LT(difference(op, in, attrs), 2e-5) << name;
 }
 
@@ -111,6 +114,57 @@ TEST(EagerRows, CrossEntropy) {
   const std::vector<std::pair<std::string, Attr>> attrs = {{"ignore_index", Dim(-100)}, {"label_smoothing", 0.0}};
   expect_fused("cross_entropy_rows", {x, t, {}}, attrs);
   expect_fused("cross_entropy_backward", {random_tensor({6}, 5), x, t, {}, random_tensor({6, 1}, 4)}, attrs);
+}
+
+struct RowCall {
+  const char* op;
+  std::vector<Tensor> in;
+  std::vector<std::pair<std::string, Attr>> attrs;
+};
+
+/// The ops over rows, as they are called for x[n, m] and by the gradients.
+std::vector<RowCall> row_calls(int64_t n, int64_t m, DType t) {
+  const DType wide = compute_type(t);
+  const Tensor x = random_tensor({n, m}).to(t), y = random_tensor({n, m}, 2).to(t), w = random_tensor({m}, 3).to(t);
+  const Tensor row = random_tensor({n}, 4).to(wide), column = row.unsqueeze(1), own = column.to(t);
+  const Tensor scale = square(column) + 0.5;
+  const Tensor classes = zeros({n}, {.dtype = DType::I64});
+  const Attr last = Dim(-1), rows = Shape{m}, dims = Shape{-1};
+  const std::vector<std::pair<std::string, Attr>> plain = {{"ignore_index", Dim(-100)}, {"label_smoothing", 0.0}};
+  const std::vector<std::pair<std::string, Attr>> spread = {{"dim", dims}, {"correction", 1.0}};
+  return {{"softmax", {x}, {{"dim", last}}},
+          {"log_softmax", {x}, {{"dim", last}}},
+          {"softmax_backward", {x, y}, {{"dim", last}}},
+          {"log_softmax_backward", {x, y}, {{"dim", last}}},
+          {"logsumexp", {x}, {{"dim", dims}}},
+          {"logsumexp_backward", {own, x, own}, {}},
+          {"layer_norm", {x, w, w}, {{"normalized_shape", rows}}},
+          {"layer_norm", {x, {}, {}}, {{"normalized_shape", rows}}},
+          {"layer_norm_backward", {x, y, column, scale, w}, {{"normalized_shape", rows}}},
+          {"rms_norm", {x, w}, {{"normalized_shape", rows}}},
+          {"rms_norm_backward", {x, y, scale, w}, {{"normalized_shape", rows}}},
+          {"cross_entropy_rows", {x, classes, {}}, plain},
+          {"cross_entropy_backward", {row, x, classes, {}, column}, plain},
+          {"argmax", {x}, {{"dim", last}}},
+          {"argmin", {x}, {{"dim", last}, {"keepdim", true}}},
+          {"var", {x}, {{"dim", dims}, {"correction", Scalar(1)}}},
+          {"std", {x}, {{"dim", dims}, {"correction", Scalar(1)}}},
+          {"var_mean", {x}, {{"dim", dims}, {"correction", Scalar(1)}}},
+          {"spread_backward", {own, {}, x}, spread},
+          {"spread_backward", {own, own, x}, spread}};
+}
+
+TEST(EagerRows, OneKernelForEachTypeAndAnySizes) {
+  for (const DType t : {DType::F32, DType::F64, DType::F16, DType::BF16}) {
+    for (const int64_t m : {40, 7}) {
+      for (const RowCall& c : row_calls(7, m, t)) {
+        const OpDef& op = *find_op(c.op);
+        const TensorList in(c.in.begin(), c.in.end());
+        EXPECT_EQ(missing(op, in, attrs_of(op, c.attrs)), "") << c.op << " " << dtype_name(t) << " of 7 x " << m;
+        EXPECT_LT(difference(op, in, attrs_of(op, c.attrs)), compute_type(t) == t ? 2e-5 : 2e-2) << c.op;
+      }
+    }
+  }
 }
 
 TEST(EagerRows, HalfAndStrided) {

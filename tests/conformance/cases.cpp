@@ -59,7 +59,7 @@ DType operand_dtype(const OperandDecl& decl, const SampleTensor& s, DType t) {
   if (s.dtype) return *s.dtype;
   if (decl.kind == TensorKind::Bool) return DType::Bool;
   if (decl.kind == TensorKind::Index) return DType::I64;
-  return t;
+  return s.wide ? compute_type(t) : t;
 }
 
 constexpr double kExtremes[] = {-400, -20, -1,  -0.5,  -1e-6,  -0.0, 0.0,      1e-6,      0.5, 1,

@@ -19,7 +19,7 @@ Targets read_targets(const Call& c, const Tensor& target) {
 
 /// The class weight of each row, [N, 1]; undefined without weights.
 Tensor row_weight(const Tensor& weight, const Targets& t) {
-  return weight.defined() ? widened(weight).index_select(0, t.safe.squeeze(1)).unsqueeze(1) : Tensor();
+  return weight.defined() ? widened(weight.index_select(0, t.safe.squeeze(1))).unsqueeze(1) : Tensor();
 }
 
 Tensor reduce_loss(const Tensor& loss, const std::string& reduction, const std::function<Tensor()>& count) {
@@ -172,7 +172,7 @@ void def_cross_entropy_rows(Op& op) {
         Targets t = read_targets(c, c.in[1]);
         Tensor m = x.amax(1, true);
         Tensor lse = log(exp(x - m).sum(1, true)) + m, w = row_weight(c.in[2], t);
-        Tensor loss = lse - x.gather(1, t.safe);
+        Tensor loss = lse - widened(c.in[0].gather(1, t.safe));
         if (w.defined()) loss = loss * w;
         if (smooth > 0) {
           Tensor away = lse - x;
@@ -215,7 +215,7 @@ void def_cross_entropy_backward(Op& op) {
         double smooth = c.number("label_smoothing");
         Targets t = read_targets(c, c.in[2]);
         Tensor p = exp(x - c.in[4]), here = eq(iota(x.size(1)).unsqueeze(0), t.safe), w = row_weight(c.in[3], t);
-        Tensor g = where(t.valid, widened(c.in[0]).unsqueeze(1), 0);
+        Tensor g = where(t.valid, widened(c.in[0].unsqueeze(1)), 0);
         Tensor pull = w.defined() ? g * w * (1 - smooth) : g * (1 - smooth);  // on the target's score
         Tensor push = pull;                                                  // on all, by their probability
         if (smooth > 0) push = pull + (c.has(3) ? g * (widened(c.in[3]).mean() * smooth) : g * smooth);
@@ -230,11 +230,11 @@ void def_cross_entropy_backward(Op& op) {
         auto with = [](double smooth) {
           return std::vector<std::pair<std::string, Attr>>{{"ignore_index", Dim(1)}, {"label_smoothing", smooth}};
         };
-        SampleTensor lse{.shape = {3, 1}, .low = 3, .high = 5};
+        SampleTensor g{.shape = {3}, .wide = true}, lse{.shape = {3, 1}, .low = 3, .high = 5, .wide = true};
         return std::vector<Sample>{
-            {.in = {{{3}}, {{3, 5}}, classes({3}, {0, 1, 4}), {.absent = true}, lse}, .attrs = with(0)},
-            {.in = {{{3}}, {{3, 5}}, classes({3}, {0, 1, 4}), {.absent = true}, lse}, .attrs = with(0.1)},
-            {.in = {{{3}}, {{3, 5}}, classes({3}, {0, 1, 4}), {.shape = {5}, .low = 0.5, .high = 2}, lse},
+            {.in = {g, {{3, 5}}, classes({3}, {0, 1, 4}), {.absent = true}, lse}, .attrs = with(0)},
+            {.in = {g, {{3, 5}}, classes({3}, {0, 1, 4}), {.absent = true}, lse}, .attrs = with(0.1)},
+            {.in = {g, {{3, 5}}, classes({3}, {0, 1, 4}), {.shape = {5}, .low = 0.5, .high = 2}, lse},
              .attrs = with(0.1)}};
       });
 }
@@ -248,7 +248,7 @@ void def_nll_loss(Op& op) {
       .compose([](const Call& c) {
         auto [x, t] = as_rows(c);
         Targets targets = read_targets(c, t);
-        Tensor loss = -widened(x).gather(1, targets.safe), w = row_weight(c.in[2], targets);
+        Tensor loss = -widened(x.gather(1, targets.safe)), w = row_weight(c.in[2], targets);
         if (w.defined()) loss = loss * w;
         loss = where(targets.valid, loss, 0).squeeze(1);
         Tensor out = reduce_loss(loss, c.text("reduction"), [&] { return row_total(c, t, c.in[2]); });

@@ -7,24 +7,34 @@
 namespace thixo::ops {
 namespace {
 
-IntList dim_list(const Call& c) {
+/// The dims of attribute `dim`, of operand k.
+IntList dim_list_of(const Call& c, int k) {
   IntList dims;
-  for (int d : c.dims("dim", c.rank(0))) dims.push_back(d);
+  for (int d : c.dims("dim", c.rank(k))) dims.push_back(d);
   return dims;
 }
+IntList dim_list(const Call& c) { return dim_list_of(c, 0); }
 
 /// The sum over the call's dims, which may be none at all (a tensor without dims).
 Tensor total(const Call& c, const Tensor& x, bool keep) { return c.rank(0) == 0 ? x : x.sum(dim_list(c), keep); }
 
 Tensor squared_size(const Tensor& x) { return is_complex(x.dtype()) ? square(real(x)) + square(imag(x)) : square(x); }
 
-Tensor variance(const Call& c, const Tensor& x, const Tensor& mean) {
-  double n = static_cast<double>(reduced_count(c).value()) - c.scalar("correction").to_double();
-  return total(c, squared_size(x - mean), c.flag("keepdim")) / std::max(n, 0.0);
+Tensor freedom(const Call& c, const Tensor& x, double correction, bool keep) {
+  return degrees_of_freedom(x, dim_list(c), correction, keep);
 }
 
-Tensor mean_of(const Call& c, const Tensor& x, bool keep) {
-  return total(c, x, keep) / static_cast<double>(reduced_count(c).value());
+Tensor variance(const Call& c, const Tensor& x, const Tensor& mean) {
+  const bool keep = c.flag("keepdim");
+  return total(c, squared_size(x - mean), keep) / freedom(c, x, c.scalar("correction").to_double(), keep);
+}
+
+Tensor mean_of(const Call& c, const Tensor& x) { return c.rank(0) == 0 ? x : x.mean(dim_list(c), true); }
+
+Tensor variance_gradient(GradCtx& c, const Tensor& g, const Tensor& g_mean) {
+  const Call& k = c.call();
+  return spread_backward(keep_dims(k, g), g_mean.defined() ? keep_dims(k, g_mean) : g_mean, c.in(0), dim_list(k),
+                         k.scalar("correction").to_double());
 }
 
 std::vector<Sample> spread_samples() {
@@ -34,6 +44,8 @@ std::vector<Sample> spread_samples() {
   return {{.in = {{{3, 4}}}, .attrs = with(Attr(), 1, false)},
           {.in = {{{3, 4}}}, .attrs = with(Shape{0}, 0, true)},
           {.in = {{{2, 3, 4}}}, .attrs = with(Shape{0, -1}, 2, false)},
+          {.in = {{{3, 4}}}, .attrs = with(Shape{-1}, 1, false)},
+          {.in = {{{2, 3, 4}}}, .attrs = with(Shape{-1, -2}, 1, true)},
           {.in = {{{3, 4}}}, .attrs = with(Shape{2}, 1, false), .bad = "dim 2 is out of range"}};
 }
 
@@ -46,8 +58,9 @@ void def_var(Op& op) {
       .fused_rows()
       .compose([](const Call& c) {
         Tensor x = widened(c.in[0]);
-        return Values{variance(c, x, mean_of(c, x, true)).to(real_type(c.dtype(0)))};
+        return Values{variance(c, x, mean_of(c, x)).to(real_type(c.dtype(0)))};
       })
+      .grad([](GradCtx& c) { return Values{variance_gradient(c, c.g(), {})}; })
       .samples(spread_samples);
 }
 
@@ -58,7 +71,11 @@ void def_std(Op& op) {
       .fused_rows()
       .compose([](const Call& c) {
         Tensor x = widened(c.in[0]);
-        return Values{sqrt(variance(c, x, mean_of(c, x, true))).to(real_type(c.dtype(0)))};
+        return Values{sqrt(variance(c, x, mean_of(c, x))).to(real_type(c.dtype(0)))};
+      })
+      .grad([](GradCtx& c) {
+        const Tensor out = widened(c.out());  // 0 where that is 0
+        return Values{variance_gradient(c, where(eq(out, 0), 0, widened(c.g()) / (out * 2)), {})};
       })
       .samples(spread_samples);
 }
@@ -71,11 +88,66 @@ void def_var_mean(Op& op) {
       .example(">>> thixo.var_mean(thixo.tensor([1., 3.]))[1]\ntensor(2.)")
       .fused_rows()
       .compose([](const Call& c) {
-        Tensor x = widened(c.in[0]), m = mean_of(c, x, true);
+        Tensor x = widened(c.in[0]), m = mean_of(c, x);
         Tensor v = variance(c, x, m);
-        return Values{v.to(real_type(c.dtype(0))), m.reshape(v.shape()).to(c.dtype(0))};
+        return Values{v.to(real_type(c.dtype(0))), m.to(c.dtype(0)).reshape(v.shape())};
       })
+      .grad([](GradCtx& c) { return Values{variance_gradient(c, c.g(0), c.g(1))}; })
       .samples(spread_samples);
+}
+
+void def_degrees_of_freedom(Op& op) {
+  op.schema(
+        "degrees_of_freedom(input: FloatC, dim: dims? = None, correction: float = 0, keepdim: bool = false) -> Float "
+        "@private")
+      .doc("How many elements fall into each result of a reduction over `dim`, less correction; not below 0.")
+      .infer([](Infer& c) { c.result(real_type(compute_type(c.dtype(0))), reduced_shape(c)); })
+      .nest([](NestCtx& c) {
+        Expr n = cast(size(reduced_count(c)), DType::F64) - c.param("correction", DType::F64);
+        c.values = {cast(max(n, 0.0), c.out[0].dtype)};
+      })
+      .no_grad()
+      .samples([] {
+        auto with = [](Attr dim, double correction, bool keep) {
+          return std::vector<std::pair<std::string, Attr>>{
+              {"dim", std::move(dim)}, {"correction", correction}, {"keepdim", keep}};
+        };
+        return std::vector<Sample>{{.in = {{{3, 4}}}, .attrs = with(Attr(), 1, false)},
+                                   {.in = {{{3, 4}}}, .attrs = with(Shape{-1}, 0.5, true)},
+                                   {.in = {{{2, 3, 4}}}, .attrs = with(Shape{0, 2}, 99, false)},
+                                   {.in = {{{}}}, .attrs = with(Attr(), 0, false)}};
+      });
+}
+
+void def_spread_backward(Op& op) {
+  op.schema(
+        "spread_backward(grad: Float, grad_mean: FloatC?, input: FloatC, dim: dims?, correction: float) -> FloatC "
+        "@private")
+      .doc(
+          "The gradient of var, and of mean where grad_mean is given, both with 1 at the reduced dims: (x - mean) * "
+          "grad * 2 / (n - correction) + grad_mean / n.")
+      .fused_rows()
+      .compose([](const Call& c) {
+        Tensor x = widened(c.in[2]);
+        const double correction = c.number("correction");
+        const IntList dims = dim_list_of(c, 2);
+        Tensor mean = dims.empty() ? x : x.mean(dims, true);
+        Tensor g = (x - mean) * (widened(c.in[0]) * 2 / degrees_of_freedom(x, dims, correction, true));
+        if (c.has(1)) g = g + widened(c.in[1]) / degrees_of_freedom(x, dims, 0, true);
+        return Values{g.to(c.dtype(2))};
+      })
+      .samples([] {
+        auto with = [](Attr dim) {
+          return std::vector<std::pair<std::string, Attr>>{{"dim", std::move(dim)}, {"correction", 1.0}};
+        };
+        SampleTensor none{.absent = true}, wide{.shape = {3, 1}, .wide = true};
+        return std::vector<Sample>{{.in = {{{3, 1}}, none, {{3, 4}}}, .attrs = with(Shape{-1})},
+                                   {.in = {wide, none, {{3, 4}}}, .attrs = with(Shape{-1})},
+                                   {.in = {{{3, 1}}, {{3, 1}}, {{3, 4}}}, .attrs = with(Shape{-1})},
+                                   {.in = {{{1, 4}}, {{1, 4}}, {{3, 4}}}, .attrs = with(Shape{0})},
+                                   {.in = {{{1, 1}}, none, {{3, 4}}}, .attrs = with(Attr())},
+                                   {.in = {{{}}, none, {{}}}, .attrs = {{"dim", Attr()}, {"correction", 0.0}}}};
+      });
 }
 
 void def_norm(Op& op) {

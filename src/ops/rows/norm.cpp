@@ -43,6 +43,10 @@ bool differentiated_again() { return dispatch_state().grad_enabled; }
 Tensor scaled(const Tensor& x, const Tensor& weight) { return weight.defined() ? x * widened(weight) : x; }
 Tensor summed(const Tensor& x, const IntList& dims) { return dims.empty() ? x : x.sum(dims); }
 
+// Statistics as the forward saves them.
+SampleTensor mean_of(Shape s) { return {.shape = std::move(s), .wide = true}; }
+SampleTensor rstd_of(Shape s) { return {.shape = std::move(s), .low = 0.5, .high = 2, .wide = true}; }
+
 std::vector<std::pair<std::string, Attr>> rows_of(Shape s) { return {{"normalized_shape", std::move(s)}}; }
 
 }  // namespace
@@ -121,10 +125,8 @@ void def_layer_norm_backward(Op& op) {
       })
       .samples([] {
         return std::vector<Sample>{
-            {.in = {{{3, 8}}, {{3, 8}}, {{3, 1}}, {.shape = {3, 1}, .low = 0.5, .high = 2}, {{8}}},
-             .attrs = rows_of({8})},
-            {.in =
-                 {{{2, 3, 4}}, {{2, 3, 4}}, {{2, 1, 1}}, {.shape = {2, 1, 1}, .low = 0.5, .high = 2}, {.absent = true}},
+            {.in = {{{3, 8}}, {{3, 8}}, mean_of({3, 1}), rstd_of({3, 1}), {{8}}}, .attrs = rows_of({8})},
+            {.in = {{{2, 3, 4}}, {{2, 3, 4}}, mean_of({2, 1, 1}), rstd_of({2, 1, 1}), {.absent = true}},
              .attrs = rows_of({3, 4})}};
       });
 }
@@ -184,9 +186,8 @@ void def_rms_norm_backward(Op& op) {
       })
       .samples([] {
         return std::vector<Sample>{
-            {.in = {{{3, 8}}, {{3, 8}}, {.shape = {3, 1}, .low = 0.5, .high = 2}, {{8}}}, .attrs = rows_of({8})},
-            {.in = {{{3, 8}}, {{3, 8}}, {.shape = {3, 1}, .low = 0.5, .high = 2}, {.absent = true}},
-             .attrs = rows_of({8})}};
+            {.in = {{{3, 8}}, {{3, 8}}, rstd_of({3, 1}), {{8}}}, .attrs = rows_of({8})},
+            {.in = {{{3, 8}}, {{3, 8}}, rstd_of({3, 1}), {.absent = true}}, .attrs = rows_of({8})}};
       });
 }
 

@@ -114,7 +114,8 @@ void def_logsumexp(Op& op) {
         Tensor m = x.amax(dims, true);
         m = where(isinf(m), 0, m);  // inf - inf would be nan
         Tensor r = log(exp(x - m).sum(dims, true)) + m;
-        return Values{(c.flag("keepdim") ? r : r.squeeze(dims)).to(c.dtype(0))};
+        r = r.to(c.dtype(0));
+        return Values{c.flag("keepdim") ? r : r.squeeze(dims)};
       })
       .grad([](GradCtx& c) {
         const Call& k = c.call();
