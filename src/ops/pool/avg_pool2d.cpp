@@ -134,6 +134,7 @@ void def_window_share(Op& op) {
         c.combine = Combine::Sum;
         c.values = {select(exists, g / divisor(c, w, c.out[0].shape, down.at, across.at, t), constant(0.0, t))};
       })
+      .kernel("window_share")
       .grad([](GradCtx& c) {
         const Call& k = c.call();
         const Shape& g = k.shape(0);

@@ -150,6 +150,7 @@ void def_window_place(Op& op) {
           return select(in & same, y * width + x, neutral(Combine::Min, DType::I64));
         });
       })
+      .kernel("window_place")
       .no_grad()
       .batch(batch_leading)
       .samples([] {
@@ -179,6 +180,7 @@ void def_window_give(Op& op) {
         c.combine = Combine::Sum;
         c.values = {select(eq(cast(place, DType::I64), own), cast(g, t), constant(0.0, t))};
       })
+      .kernel("window_give")
       .grad([](GradCtx& c) {
         Values out(2);
         out[0] = window_take(c.g(), c.in(1), c.call().list("window"));

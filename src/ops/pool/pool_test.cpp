@@ -102,9 +102,11 @@ TEST(MaxPool2d, AgainstLoops) {
 TEST(MaxPool2d, NanAndDtypes) {
   Tensor x = tensor(std::vector<float>{1, NAN, 3, 4}, {1, 2, 2});
   EXPECT_TRUE(std::isnan(max_pool2d(x, 2).item()));
+  EXPECT_EQ(std::get<1>(max_pool2d_with_indices(x, 2)).item<int64_t>(), 1);
   for (DType t : {DType::F16, DType::BF16, DType::I64, DType::U8}) {
     Tensor v = tensor(std::vector<float>{1, 5, 3, 4}, {1, 2, 2}).to(t);
     EXPECT_EQ(max_pool2d(v, 2).item(), 5.0) << dtype_name(t);
+    EXPECT_EQ(std::get<1>(max_pool2d_with_indices(v, 2)).item<int64_t>(), 1) << dtype_name(t);
   }
 }
 

@@ -73,21 +73,23 @@ void def_prod(Op& op) {
         reduce_nest(c, Combine::Prod, [&](Expr v) { return cast(v, compute_type(c.out[0].dtype)); });
       })
       .grad([](GradCtx& c) {
-        // Exact to second order with any number of zeros: prod = p * e, where p is the product of what is not
-        // zero and e is 1, s1 or (s1^2 - s2) / 2 of the zeroes' values when there are none, one or two of them.
         const Call& k = c.call();
-        Tensor x = c.in(0).to(c.g().dtype());
-        IntList dims;
+        Tensor x = c.in(0).to(c.g().dtype()), g = keep_dims(k, c.g());
+        IntList dims, last;
         for (int d : k.dims("dim", k.rank(0))) dims.push_back(d);
         if (dims.empty()) return Values{c.g().reshape(k.shape(0)).to(k.dtype(0))};
-        Tensor zero = eq(x, 0), count = zero.sum(dims, true);
-        Tensor rest = where(zero, 1, x), p = rest.to(x.dtype());
-        for (int64_t d : dims) p = p.prod(d, true);
-        Tensor small = where(zero, x, 0), s1 = small.sum(dims, true), s2 = square(small).sum(dims, true);
-        Tensor e = where(eq(count, 0), 1, where(eq(count, 1), s1, where(eq(count, 2), (square(s1) - s2) * 0.5, 0)));
-        Tensor de = where(eq(count, 1), 1, where(eq(count, 2), s1 - small, 0));
-        Tensor slope = where(zero, p * de, p * e / rest);
-        return Values{(expand_reduced(k, c.g()) * conj(slope)).to(k.dtype(0))};
+        if (dims.size() == 1) return Values{prod_backward(g, x, dims[0]).to(k.dtype(0))};
+        // Several dims as one.
+        for (size_t i = 0; i < dims.size(); ++i) last.push_back(k.rank(0) - static_cast<int>(dims.size() - i));
+        Tensor rows = x.movedim(dims, last);
+        const auto lead = rows.shape().size() - dims.size();
+        Shape flat;
+        for (size_t d = 0; d < lead; ++d) flat.push_back(rows.shape()[d]);
+        flat.push_back(1);
+        g = g.reshape(flat);
+        flat[lead] = reduced_count(k);
+        Tensor r = prod_backward(g, rows.reshape(flat), -1).reshape(rows.shape());
+        return Values{r.movedim(last, dims).to(k.dtype(0))};
       })
       .batch(along("dim"))
       .samples([] {
@@ -95,6 +97,32 @@ void def_prod(Op& op) {
         s.push_back(
             {.in = {{.shape = {3, 4}, .values = {2, 0, 3, -1, 1, 2, 3, 4, 0, 5, 0, 2}}}, .attrs = {{"dim", Shape{1}}}});
         return s;
+      });
+}
+
+void def_prod_backward(Op& op) {
+  op.schema("prod_backward(grad: FloatC, input: FloatC, dim: dim) -> FloatC @private")
+      .doc("The gradient of prod along one dim; grad has 1 there.")
+      .fused_rows()
+      .compose([](const Call& c) {
+        // Exact to second order with any number of zeros: prod = p * e, where p is the product of what is not
+        // zero and e is 1, s1 or (s1^2 - s2) / 2 of the zeroes' values when there are none, one or two of them.
+        const int64_t dim = c.dim("dim", c.rank(1));
+        Tensor x = widened(c.in[1]), g = widened(c.in[0]);
+        Tensor zero = eq(x, 0), count = where(zero, 1.0, 0.0).sum(dim, true);
+        Tensor rest = where(zero, 1, x), p = rest.prod(dim, true);
+        Tensor small = where(zero, x, 0), s1 = small.sum(dim, true), s2 = square(small).sum(dim, true);
+        Tensor e = where(eq(count, 0), 1, where(eq(count, 1), s1, where(eq(count, 2), (square(s1) - s2) * 0.5, 0)));
+        Tensor de = where(eq(count, 1), 1, where(eq(count, 2), s1 - small, 0));
+        Tensor slope = where(zero, p * de, p * e / rest);
+        return Values{(g * (is_complex(x.dtype()) ? conj(slope) : slope)).to(c.dtype(1))};
+      })
+      .samples([] {
+        auto with = [](int d) { return std::vector<std::pair<std::string, Attr>>{{"dim", Dim(d)}}; };
+        // Zeros are in the samples of prod: here they would ask for its third derivative.
+        return std::vector<Sample>{{.in = {{{3, 1}}, {.shape = {3, 4}, .low = 0.5}}, .attrs = with(1)},
+                                   {.in = {{{1, 4}}, {.shape = {3, 4}, .low = 0.5}}, .attrs = with(0)},
+                                   {.in = {{{1}}, {.shape = {5}, .high = -0.5}}, .attrs = with(0)}};
       });
 }
 
