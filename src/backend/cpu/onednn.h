@@ -23,9 +23,9 @@ const char* onednn_version();
 
 /// Whether the strides of g are what a library call takes: consecutive rows or columns of A and B, columns of C, bias.
 bool onednn_takes(const Gemm& g);
-/// f32 product on this thread, without a set-up cost: for small and new shapes.
+/// f32 product on this thread, without a set-up cost (a primitive, which takes a millisecond to make, is no faster).
 void onednn_sgemm(const Gemm& g);
-/// f32 or bf16 product on this thread, by a primitive that is kept by shape.
+/// bf16 product on this thread, by a primitive that is kept by shape.
 void onednn_matmul(const Gemm& g);
 
 enum class ConvPass : uint8_t { Forward, InputGrad, WeightGrad };

@@ -68,9 +68,9 @@ bool library_f32(const Gemm& g) {
     library_tiles(g, g.m, skinny_tile(g.m, g.k), onednn_sgemm);
   } else if (g.n <= kSkinny) {
     library_tiles(g, skinny_tile(g.n, g.k), g.n, onednn_sgemm);
-  } else if (onednn_avx512() && !g.accumulate) {
+  } else if (onednn_avx512()) {
     const auto [rows, columns] = library_tile(g);
-    library_tiles(g, rows, columns, onednn_matmul);
+    library_tiles(g, rows, columns, onednn_sgemm);
   } else {
     return false;  // below AVX-512 the generated tiles are as fast, and need no copy for a thread's tile
   }
