@@ -44,6 +44,7 @@ void add_cpu_entries() {
       {"cumsum_reverse", cumsum_reverse_kernel, OutLayout::LikeInput},
       {"window_place", window_place_kernel},
       {"window_give", window_give_kernel},
+      {"window_max_backward", window_max_backward_kernel},
       {"window_share", window_share_kernel},
       {"attention", attention_kernel},
       {"attention_backward", attention_backward_kernel},

@@ -22,6 +22,7 @@ void cumsum_kernel(const Call& call, std::span<const Tensor> out);
 void cumsum_reverse_kernel(const Call& call, std::span<const Tensor> out);
 void window_place_kernel(const Call& call, std::span<const Tensor> out);
 void window_give_kernel(const Call& call, std::span<const Tensor> out);
+void window_max_backward_kernel(const Call& call, std::span<const Tensor> out);
 void window_share_kernel(const Call& call, std::span<const Tensor> out);
 void attention_kernel(const Call& call, std::span<const Tensor> out);
 void attention_backward_kernel(const Call& call, std::span<const Tensor> out);

@@ -64,6 +64,25 @@ template <class F> void each_plane(const Windows& w, F&& f) {
   }
 }
 
+/// f(first place in the image, begin, end, offset, stride): for each offset in the windows of row `oy` that lies in the
+/// image, the places of the row that it does so for. The common strides are constants.
+template <class F> void each_offset(const Windows& w, int64_t oy, F&& f) {
+  int offset = -1;
+  for (int64_t ky = 0; ky < w.kernel[0]; ++ky) {
+    const int64_t y = w.at(0, oy, ky);
+    for (const auto& [begin, end, column] : w.columns) {
+      ++offset;
+      if (y < 0 || y >= w.image[0]) continue;
+      const int64_t first = y * w.image[1] + column;
+      switch (w.stride[1]) {
+        case 1: f(first, begin, end, offset, std::integral_constant<int64_t, 1>()); break;
+        case 2: f(first, begin, end, offset, std::integral_constant<int64_t, 2>()); break;
+        default: f(first, begin, end, offset, w.stride[1]); break;
+      }
+    }
+  }
+}
+
 template <class T> T* data(const Tensor& t) { return static_cast<T*>(t.record()->data()); }
 
 /// Runs f on a dense tensor for the result.
@@ -152,17 +171,14 @@ template <class Rule> class PlaneSums {
   Array<Sum> wide_;
 };
 
-/// Adds value(ox, place in the image) to every place that a window of row `oy` covers.
-template <class Sum, class Value> void add_row(const Windows& w, int64_t oy, Sum* sums, Value value) {
-  const int64_t step = w.stride[1];
-  for (int64_t ky = 0; ky < w.kernel[0]; ++ky) {
-    const int64_t y = w.at(0, oy, ky);
-    if (y < 0 || y >= w.image[0]) continue;
-    for (const auto& [begin, end, column] : w.columns) {
-      int64_t at = y * w.image[1] + column;
-      for (int64_t ox = begin; ox < end; ++ox, at += step) sums[at] = static_cast<Sum>(sums[at] + value(ox, at));
+/// Adds value(ox, place in the image, offset in the window) to every place that a window of row `oy` covers.
+template <class Sum, class Value> void add_row(const Windows& w, int64_t oy, Sum* __restrict sums, Value value) {
+  each_offset(w, oy, [&](int64_t first, int64_t begin, int64_t end, int offset, auto step) {
+    Sum* __restrict to = sums + first;
+    for (int64_t i = 0; i < end - begin; ++i) {
+      to[i * step] = static_cast<Sum>(to[i * step] + value(begin + i, first + i * step, offset));
     }
-  }
+  });
 }
 
 /// v where `yes`, else zero; without a branch where v is a number of the machine.
@@ -186,10 +202,60 @@ template <class Rule> void give_planes(const Windows& w, const Tensor& g, const 
       const Item* given = data<Item>(g) + row;
       const int64_t* at = data<int64_t>(place) + row;
       add_row(w, oy, sums.get(),
-              [&](int64_t ox, int64_t own) { return kept<Sum>(at[ox] == own, Rule::load(given[ox])); });
+              [&](int64_t ox, int64_t own, int) { return kept<Sum>(at[ox] == own, Rule::load(given[ox])); });
     }
     sums.store();
   });
+}
+
+/// Which offset in its window is the first of the largest, for a row of windows: nan wins.
+template <class Item, class Load, class Value, class Number>
+void largest_row(const Windows& w, int64_t oy, const Item* image, Value* __restrict most, Number* __restrict which,
+                 Load load) {
+  std::fill_n(most, w.places[1], -std::numeric_limits<Value>::infinity());
+  std::fill_n(which, w.places[1], Number(-1));
+  each_offset(w, oy, [&](int64_t first, int64_t begin, int64_t end, int offset, auto step) {
+    const Item* from = image + first;
+    Value* __restrict m = most + begin;
+    Number* __restrict at = which + begin;
+    for (int64_t i = 0; i < end - begin; ++i) {
+      const Value v = load(from[i * step]);
+      const bool wins = (v > m[i]) | ((v != v) & (m[i] == m[i])) | (at[i] < 0);
+      m[i] = wins ? v : m[i];
+      at[i] = wins ? static_cast<Number>(offset) : at[i];
+    }
+  });
+}
+
+template <class Rule> void max_backward_planes(const Windows& w, const Tensor& g, const Tensor& x, const Tensor& out) {
+  using Item = typename Rule::Item;
+  using Sum = typename Rule::Sum;
+  using Number = std::conditional_t<sizeof(Sum) == 8, int64_t, int32_t>;  // as wide as the values: lanes match
+  each_plane(w, [&](int64_t p) {
+    PlaneSums<Rule> sums(data<Item>(out) + p * w.plane(), w.plane());
+    Array<Sum> most(w.places[1]), given(w.places[1]);
+    Array<Number> which(w.places[1]);
+    for (int64_t oy = 0; oy < w.places[0]; ++oy) {
+      largest_row(w, oy, data<Item>(x) + p * w.plane(), most.get(), which.get(), [](Item v) { return Rule::load(v); });
+      const Item* from = data<Item>(g) + p * w.windows() + oy * w.places[1];
+      for (int64_t ox = 0; ox < w.places[1]; ++ox) given[ox] = Rule::load(from[ox]);
+      const Sum* values = given.get();
+      const Number* at = which.get();
+      add_row(w, oy, sums.get(),
+              [&](int64_t ox, int64_t, int offset) { return kept<Sum>(at[ox] == offset, values[ox]); });
+    }
+    sums.store();
+  });
+}
+
+/// Runs f with the rule of sums of a floating-point type.
+template <class F> void with_float_rule(DType t, F&& f) {
+  switch (t) {
+    case DType::F64: return f(AddRule<double>());
+    case DType::F32: return f(AddRule<float>());
+    case DType::F16: return f(HalfAddRule<false>());
+    default: return f(HalfAddRule<true>());
+  }
 }
 
 template <class Rule>
@@ -206,7 +272,7 @@ void share_planes(const Windows& w, const Tensor& g, bool with_pad, int64_t divi
         const int64_t by = divisor != 0 ? divisor : rows * w.covered(1, ox, with_pad);
         share[ox] = Rule::load(given[ox]) / static_cast<Sum>(by);
       }
-      add_row(w, oy, sums.get(), [&](int64_t ox, int64_t) { return share[ox]; });
+      add_row(w, oy, sums.get(), [&](int64_t ox, int64_t, int) { return share[ox]; });
     }
     sums.store();
   });
@@ -242,18 +308,21 @@ void window_give_kernel(const Call& call, std::span<const Tensor> out) {
   });
 }
 
+void window_max_backward_kernel(const Call& call, std::span<const Tensor> out) {
+  const Windows w(call.list("window"), call.shape(1), call.shape(0));
+  const Tensor g = call.in[0].contiguous(), x = call.in[1].contiguous();
+  into_dense(out[0], [&](const Tensor& y) {
+    with_float_rule(g.dtype(), [&](auto rule) { max_backward_planes<decltype(rule)>(w, g, x, y); });
+  });
+}
+
 void window_share_kernel(const Call& call, std::span<const Tensor> out) {
   const Windows w(call.list("window"), out[0].shape(), call.shape(0));
   const Tensor g = call.in[0].contiguous();
   const int64_t by = call.none("divisor") ? 0 : call.integer("divisor").value();
   const bool with_pad = call.flag("include_pad");
   into_dense(out[0], [&](const Tensor& y) {
-    switch (g.dtype()) {
-      case DType::F64: return share_planes<AddRule<double>>(w, g, with_pad, by, y);
-      case DType::F32: return share_planes<AddRule<float>>(w, g, with_pad, by, y);
-      case DType::F16: return share_planes<HalfAddRule<false>>(w, g, with_pad, by, y);
-      default: return share_planes<HalfAddRule<true>>(w, g, with_pad, by, y);
-    }
+    with_float_rule(g.dtype(), [&](auto rule) { share_planes<decltype(rule)>(w, g, with_pad, by, y); });
   });
 }
 

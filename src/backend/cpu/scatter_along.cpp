@@ -1,8 +1,11 @@
 // Scatter along a dim: y[.., index[.., m, ..], ..] meets src[.., m, ..]. Elements of one line along the dim meet in the
 // order of m and lines are independent, so tiles of lines run on any thread and the bits are the same.
 #include <algorithm>
+#include <bit>
 #include <cstring>
+#include <optional>
 #include <type_traits>
+#include <utility>
 
 #include "backend/cpu/index.h"
 #include "backend/cpu/scatter.h"
@@ -14,6 +17,8 @@ namespace {
 
 constexpr int64_t kSerial = 1 << 15;  // elements that are not worth a second thread
 constexpr int64_t kBlockBytes = 512 << 10;  // of the table, so that a tile's part stays in the second cache
+constexpr int64_t kBuckets = 16;  // pieces of the table that long single lines are sorted into
+constexpr int64_t kSorted = 1 << 15;  // elements of the index that are sorted together
 constexpr int64_t kRanges = 8;  // pieces of the table where lines are few
 
 /// A dim, or several joined, with the strides of all operands.
@@ -28,6 +33,7 @@ struct Plan {
   int64_t rows = 0;  // of the table along the dim
   int64_t width = 1;  // of a tile
   int64_t blocks = 1, ranges = 1, lines = 1;
+  int64_t range = 0;  // rows of the table that a tile takes
   Start start = Start::There;
 
   int64_t tiles() const { return lines * blocks * ranges; }
@@ -67,8 +73,14 @@ Plan make_plan(const AlongCall& c, Start start, int64_t item) {
   for (const Axis& a : p.outer) p.lines *= a.extent;
   p.blocks = p.inner.extent == 0 ? 0 : (p.inner.extent + p.width - 1) / p.width;
   if (p.lines * p.blocks < kRanges && p.along.extent * p.inner.extent >= kSerial) p.ranges = kRanges;
+  p.range = (p.rows + p.ranges - 1) / p.ranges;
   return p;
 }
+
+/// Element m of a line of the index, and where it points.
+struct Entry {
+  uint32_t row, m;
+};
 
 /// The lines of one tile: pointers to its first elements.
 template <class Rule> struct Block {
@@ -76,6 +88,8 @@ template <class Rule> struct Block {
   const typename Rule::Item* x;
   const int64_t* index;
   int64_t width, first, last;  // first, last: rows of the table that are this tile's
+  std::span<const Entry> entries;  // what comes to them, where that was sorted out before
+  bool sorted = false;
 };
 
 template <class Item> void copy_line(Item* to, int64_t to_step, const Item* from, int64_t from_step, int64_t n) {
@@ -142,6 +156,13 @@ template <class Rule, bool all, class F> void walk(const Plan& p, const Block<Ru
 }
 
 template <class Rule, class F> void walk(const Plan& p, const Block<Rule>& b, F f) {
+  if (b.sorted) {
+    for (size_t k = 0; k < b.entries.size(); ++k) {
+      const Entry e = b.entries[Rule::kBackwards ? b.entries.size() - 1 - k : k];
+      f(int64_t{e.row}, int64_t{0}, b.src[e.m * p.along.src]);
+    }
+    return;
+  }
   if (b.first == 0 && b.last == p.rows) {  // the tile takes all that comes
     walk<Rule, true>(p, b, f);
   } else {
@@ -209,14 +230,70 @@ Offsets line_at(const Plan& p, int64_t line) {
   return o;
 }
 
-template <class Rule> void run_tiles(const Plan& p, const AlongCall& c, int64_t begin, int64_t end) {
+/// The index of few long lines sorted by ranges of the table, in its order within each: else every range would read
+/// all of it.
+class Buckets {
+ public:
+  static bool pay(const Plan& p) {
+    constexpr int64_t kMost = int64_t{1} << 32;
+    return p.ranges > 1 && p.inner.extent == 1 && p.rows >= kBuckets && p.rows < kMost && p.along.extent < kMost &&
+           p.along.extent >= 2 * kSorted;
+  }
+  Buckets(Plan& p, const int64_t* index)
+      : count_(p.along.extent), entries_(p.lines * count_), end_(p.lines * kBuckets) {
+    const auto shift = static_cast<int>(std::bit_width(static_cast<uint64_t>((p.rows - 1) / kBuckets)));
+    p.ranges = kBuckets;
+    p.range = int64_t{1} << shift;
+    for (int64_t line = 0; line < p.lines; ++line) {
+      sort(index + line_at(p, line).index, p.along.index, shift, entries_.get() + line * count_,
+           end_.get() + line * kBuckets);
+    }
+  }
+  std::span<const Entry> of(int64_t line, int64_t range) const {
+    const int64_t *end = end_.get() + line * kBuckets, begin = range == 0 ? 0 : end[range - 1];
+    return {entries_.get() + line * count_ + begin, static_cast<size_t>(end[range] - begin)};
+  }
+
+ private:
+  void sort(const int64_t* index, int64_t step, int shift, Entry* to, int64_t* end) const {
+    const int64_t pieces = (count_ + kSorted - 1) / kSorted;
+    Array<int64_t> next(pieces * kBuckets);  // how many first, then where the next one goes
+    auto each = [&](int64_t piece, auto f) {
+      for (int64_t m = piece * kSorted; m < std::min(count_, (piece + 1) * kSorted); ++m) f(m, index[m * step]);
+    };
+    parallel_for(pieces, [&](int64_t first, int64_t last) {
+      std::fill_n(next.get() + first * kBuckets, (last - first) * kBuckets, 0);
+      for (int64_t p = first; p < last; ++p) {
+        each(p, [n = next.get() + p * kBuckets, shift](int64_t, int64_t row) { ++n[row >> shift]; });
+      }
+    });
+    int64_t at = 0;
+    for (int64_t b = 0; b < kBuckets; ++b) {
+      for (int64_t p = 0; p < pieces; ++p) at += std::exchange(next[p * kBuckets + b], at);
+      end[b] = at;
+    }
+    parallel_for(pieces, [&](int64_t first, int64_t last) {
+      for (int64_t p = first; p < last; ++p) {
+        each(p, [n = next.get() + p * kBuckets, shift, to](int64_t m, int64_t row) {
+          to[n[row >> shift]++] = {static_cast<uint32_t>(row), static_cast<uint32_t>(m)};
+        });
+      }
+    });
+  }
+
+  int64_t count_;
+  Array<Entry> entries_;
+  Array<int64_t> end_;  // of each range of each line
+};
+
+template <class Rule>
+void run_tiles(const Plan& p, const AlongCall& c, const Buckets* buckets, int64_t begin, int64_t end) {
   using Item = typename Rule::Item;
   auto* y = static_cast<Item*>(c.y.record()->data());
   auto* src = static_cast<Item*>(c.src.record()->data());
   const auto* x = static_cast<const Item*>(c.x.record()->data());
   const auto* index = static_cast<const int64_t*>(c.index.record()->data());
-  const int64_t range = (p.rows + p.ranges - 1) / p.ranges;
-  Array<typename Rule::Sum> sums(is_packed<Rule>(p) ? range * p.width : 0);
+  Array<typename Rule::Sum> sums(is_packed<Rule>(p) ? p.range * p.width : 0);
   for (int64_t t = begin; t < end; ++t) {
     const int64_t block = t / p.ranges % p.blocks, column = block * p.width;
     const Offsets o = line_at(p, t / p.ranges / p.blocks);
@@ -226,8 +303,12 @@ template <class Rule> void run_tiles(const Plan& p, const AlongCall& c, int64_t 
     b.index = index + o.index + column * p.inner.index;
     b.src = src + o.src + column * p.inner.src;
     b.width = std::min(p.width, p.inner.extent - column);
-    b.first = std::min(p.rows, t % p.ranges * range);
-    b.last = std::min(p.rows, b.first + range);
+    b.first = std::min(p.rows, t % p.ranges * p.range);
+    b.last = std::min(p.rows, b.first + p.range);
+    if (buckets != nullptr) {
+      b.sorted = true;
+      b.entries = buckets->of(t / p.ranges, t % p.ranges);
+    }
     run_block<Rule>(p, b, sums.get());
   }
 }
@@ -236,10 +317,13 @@ template <class Rule> void run(const AlongCall& c) {
   bool even = true;  // every line of the table is met by one of the index
   for (size_t d = 0; d < c.y.shape().size(); ++d) even &= d == c.dim || c.index.shape()[d] == c.y.shape()[d];
   const Start start = start_as(c.x, c.y, even);
-  const Plan p = make_plan(c, start, sizeof(typename Rule::Sum));
+  Plan p = make_plan(c, start, sizeof(typename Rule::Sum));
+  std::optional<Buckets> buckets;
+  if (Buckets::pay(p)) buckets.emplace(p, static_cast<const int64_t*>(c.index.record()->data()));
+  auto tiles = [&](int64_t begin, int64_t end) { run_tiles<Rule>(p, c, buckets ? &*buckets : nullptr, begin, end); };
   const int64_t work = p.lines * p.inner.extent * (p.along.extent + p.rows);
-  if (work < kSerial) return run_tiles<Rule>(p, c, 0, p.tiles());
-  parallel_for(p.tiles(), [&](int64_t begin, int64_t end) { run_tiles<Rule>(p, c, begin, end); });
+  if (work < kSerial) return tiles(0, p.tiles());
+  parallel_for(p.tiles(), tiles);
 }
 
 }  // namespace

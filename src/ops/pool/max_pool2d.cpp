@@ -1,5 +1,5 @@
-// The largest value of each window. The gradient needs its place, which is found again from input and output: one more
-// pass over the windows instead of eight bytes kept for each.
+// The largest value of each window. The gradient needs its place, which is found again from the input: one more pass
+// over the windows instead of eight bytes kept for each.
 #include "ops/batching.h"
 #include "ops/pool/window.h"
 #include "private_ops.h"
@@ -22,6 +22,12 @@ void window_nest(NestCtx& c, Combine combine, const std::function<Expr(Expr, Exp
   Expr y = w.at(0, c.out_axis(r), ky), x = w.at(1, c.out_axis(r + 1), kx);
   c.combine = combine;
   c.values = {value(inside(c.shape(0), y, x), y, x)};
+}
+
+/// Where the first largest value of each window stands; g is of that many windows.
+Tensor largest_place(const Tensor& x, const Shape& g, const Shape& window) {
+  Tensor most = window_max(x, window, Shape{g[g.size() - 2], g[g.size() - 1]});
+  return window_place(x, most, window);
 }
 
 /// Kernel 2, stride 2 and a window with everything uneven: rows, columns.
@@ -122,16 +128,33 @@ void def_window_max(Op& op) {
           return select(in, cast(v, t), neutral(largest, t));
         });
       })
-      .grad([](GradCtx& c) {
-        const Shape x = c.call().shape(0), window = c.call().list("window");
-        Tensor place = window_place(c.in(0), c.out(), window);
-        return Values{window_give(c.g(), place, window, Shape{x[x.size() - 2], x[x.size() - 1]})};
-      })
+      .grad([](GradCtx& c) { return Values{window_max_backward(c.g(), c.in(0), c.call().list("window"))}; })
       .batch(batch_leading)
       .samples([] {
         return std::vector<Sample>{
             window_sample({distinct({2, 3, 6, 8})}, {{"window", kPlainWindow}, {"places", Shape{3, 4}}}),
             window_sample({distinct({7, 9})}, {{"window", kOddWindow}, {"places", Shape{4, 7}}})};
+      });
+}
+
+void def_window_max_backward(Op& op) {
+  op.schema("window_max_backward(g: Float, input: Float, window: size) -> Float @private")
+      .doc("The gradient of window_max: the first largest element of each window gets what the window is given.")
+      .infer([](Infer& c) { c.result(c.dtype(1), c.shape(1)); })
+      .compose([](const Call& c) {
+        const Shape& x = c.shape(1);
+        Tensor place = largest_place(c.in[1], c.shape(0), c.list("window"));
+        return Values{window_give(c.in[0], place, c.list("window"), Shape{x[x.size() - 2], x[x.size() - 1]})};
+      })
+      .kernel("window_max_backward")
+      .grad([](GradCtx& c) {
+        const Shape window = c.call().list("window");
+        return Values{window_take(c.g(), largest_place(c.in(1), c.call().shape(0), window), window), Tensor()};
+      })
+      .batch(batch_leading)
+      .samples([] {
+        return std::vector<Sample>{window_sample({{{2, 3, 3, 4}}, distinct({2, 3, 6, 8})}, {{"window", kPlainWindow}}),
+                                   window_sample({{{4, 7}}, distinct({7, 9})}, {{"window", kOddWindow}})};
       });
 }
 
@@ -163,7 +186,7 @@ void def_window_place(Op& op) {
 
 void def_window_give(Op& op) {
   op.schema("window_give(g: Number, place: Index, window: size, image: size) -> Number @private")
-      .doc("The gradient of window_max: an element gets what the windows give whose place it is.")
+      .doc("An element gets what the windows give whose place it is.")
       .infer([](Infer& c) { c.result(c.dtype(0), with_last(c.shape(0), c.list("image"))); })
       .nest([](NestCtx& c) {
         const Window w(c.list("window"));

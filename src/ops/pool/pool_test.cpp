@@ -95,6 +95,7 @@ TEST(MaxPool2d, AgainstLoops) {
     const Shape window{c.kernel[0], c.kernel[1], c.stride[0],   c.stride[1],
                        c.pad[0],    c.pad[1],    c.dilation[0], c.dilation[1]};
     EXPECT_EQ(window_give(g, at, window, Shape{h, w}).to_vector<double>(), dx) << c.str();
+    EXPECT_EQ(window_max_backward(g, x, window).to_vector<double>(), dx) << c.str();
     EXPECT_EQ(window_take(x, at, window).to_vector<double>(), want) << c.str();
   }
 }
@@ -108,6 +109,13 @@ TEST(MaxPool2d, NanAndDtypes) {
     EXPECT_EQ(max_pool2d(v, 2).item(), 5.0) << dtype_name(t);
     EXPECT_EQ(std::get<1>(max_pool2d_with_indices(v, 2)).item<int64_t>(), 1) << dtype_name(t);
   }
+}
+
+TEST(MaxPool2d, GradientOfNanAndInfinity) {
+  Tensor x = tensor(std::vector<float>{1, NAN, NAN, 4, -HUGE_VALF, -HUGE_VALF, -HUGE_VALF, -HUGE_VALF}, {2, 2, 2});
+  const Tensor g = tensor(std::vector<float>{3, 5}, {2, 1, 1});
+  EXPECT_EQ(window_max_backward(g, x, Shape{2, 2, 2, 2, 0, 0, 1, 1}).to_vector<float>(),
+            (std::vector<float>{0, 3, 0, 0, 5, 0, 0, 0}));
 }
 
 TEST(AvgPool2d, AgainstLoops) {
