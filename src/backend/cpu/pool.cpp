@@ -1,5 +1,4 @@
-// What stands behind the gradients of pooling. Planes of images are independent and go to threads whole. Within one,
-// windows are met row by row: for each offset in the window a loop over the places of a row, without branches.
+// Places of maxima in windows, and the gradients of pooling: loops over windows.h, without branches on values.
 #include <algorithm>
 #include <bit>
 #include <limits>
@@ -9,79 +8,10 @@
 #include "backend/cpu/kernels.h"
 #include "backend/cpu/scatter.h"
 #include "backend/cpu/scratch.h"
-#include "base/parallel.h"
+#include "backend/cpu/windows.h"
 
 namespace thixo::cpu {
 namespace {
-
-constexpr int64_t kSerial = 1 << 15;  // elements that are not worth a second thread
-
-/// Windows (ops/pool/window.h) over images of height x width; rows (0) and columns (1).
-struct Windows {
-  /// The places of a row whose windows have this offset in the image, and the column of the first of them.
-  struct Column {
-    int64_t begin, end, at;
-  };
-  SmallVec<Column, 8> columns;
-  int64_t kernel[2], stride[2], pad[2], dilation[2], image[2], places[2], planes = 1;
-
-  Windows(const Shape& attr, const Shape& image_shape, const Shape& place_shape) {
-    size_t i = 0;
-    for (int64_t* v : {kernel, stride, pad, dilation}) {
-      v[0] = attr[i++].value();
-      v[1] = attr[i++].value();
-    }
-    const size_t lead = image_shape.size() - 2;
-    for (size_t d = 0; d < 2; ++d) {
-      image[d] = image_shape[lead + d].value();
-      places[d] = place_shape[lead + d].value();
-    }
-    for (size_t d = 0; d < lead; ++d) planes *= image_shape[d].value();
-    for (int64_t kx = 0; kx < kernel[1]; ++kx) {
-      const int64_t first = at(1, 0, kx), s = stride[1], begin = first >= 0 ? 0 : (s - 1 - first) / s;
-      const int64_t end = first >= image[1] ? 0 : std::min(places[1], (image[1] - 1 - first) / s + 1);
-      columns.push_back({begin, end, at(1, begin, kx)});
-    }
-  }
-  int64_t plane() const { return image[0] * image[1]; }
-  int64_t windows() const { return places[0] * places[1]; }
-  int64_t at(int dim, int64_t place, int64_t k) const { return place * stride[dim] - pad[dim] + k * dilation[dim]; }
-  /// How much of the image, or of the padded image, the window at a place covers.
-  int64_t covered(int dim, int64_t place, bool with_pad) const {
-    const int64_t begin = at(dim, place, 0), end = std::min(begin + kernel[dim], image[dim] + pad[dim]);
-    return with_pad ? end - begin : std::min(end, image[dim]) - std::max<int64_t>(begin, 0);
-  }
-};
-
-template <class F> void each_plane(const Windows& w, F&& f) {
-  auto planes = [&](int64_t begin, int64_t end) {
-    for (int64_t p = begin; p < end; ++p) f(p);
-  };
-  if (w.planes * w.plane() < kSerial) {
-    planes(0, w.planes);
-  } else {
-    parallel_for(w.planes, planes);
-  }
-}
-
-/// f(first place in the image, begin, end, offset, stride): for each offset in the windows of row `oy` that lies in the
-/// image, the places of the row that it does so for. The common strides are constants.
-template <class F> void each_offset(const Windows& w, int64_t oy, F&& f) {
-  int offset = -1;
-  for (int64_t ky = 0; ky < w.kernel[0]; ++ky) {
-    const int64_t y = w.at(0, oy, ky);
-    for (const auto& [begin, end, column] : w.columns) {
-      ++offset;
-      if (y < 0 || y >= w.image[0]) continue;
-      const int64_t first = y * w.image[1] + column;
-      switch (w.stride[1]) {
-        case 1: f(first, begin, end, offset, std::integral_constant<int64_t, 1>()); break;
-        case 2: f(first, begin, end, offset, std::integral_constant<int64_t, 2>()); break;
-        default: f(first, begin, end, offset, w.stride[1]); break;
-      }
-    }
-  }
-}
 
 template <class T> T* data(const Tensor& t) { return static_cast<T*>(t.record()->data()); }
 
@@ -227,9 +157,45 @@ void largest_row(const Windows& w, int64_t oy, const Item* image, Value* __restr
   });
 }
 
+/// All ones or zeros, and what they choose: of random numbers no branch can foretell which is the largest.
+template <class Bits> Bits mask_of(bool yes) { return static_cast<Bits>(-static_cast<Bits>(yes)); }
+template <class Bits, class T> T chosen(Bits mask, T a, T b) {
+  return std::bit_cast<T>((std::bit_cast<Bits>(a) & mask) | (std::bit_cast<Bits>(b) & ~mask));
+}
+/// Whether v takes the place of m, which stood before it: it is larger, or the first nan.
+template <class Bits, class T> Bits beats(T v, T m) { return mask_of<Bits>(!(v <= m)) & mask_of<Bits>(m == m); }
+
+/// A row of 2 x 2 windows that do not overlap: two rows of the image, each element of which is written once.
+template <class Rule>
+void max_backward_halves(int64_t n, const typename Rule::Item* __restrict x, const typename Rule::Item* __restrict g,
+                         typename Rule::Item* __restrict out) {
+  using Sum = typename Rule::Sum;
+  using Bits = std::conditional_t<sizeof(Sum) == 8, uint64_t, uint32_t>;
+  for (int64_t o = 0; o < n; ++o) {
+    const Sum v0 = Rule::load(x[2 * o]), v1 = Rule::load(x[2 * o + 1]);
+    const Sum v2 = Rule::load(x[2 * n + 2 * o]), v3 = Rule::load(x[2 * n + 2 * o + 1]);
+    const Bits second = beats<Bits>(v1, v0), fourth = beats<Bits>(v3, v2);
+    const Bits lower = beats<Bits>(chosen(fourth, v3, v2), chosen(second, v1, v0));
+    const Bits given = std::bit_cast<Bits>(Sum() + Rule::load(g[o]));  // as the sum that it is: never -0
+    out[2 * o] = Rule::store(std::bit_cast<Sum>(given & ~lower & ~second));
+    out[2 * o + 1] = Rule::store(std::bit_cast<Sum>(given & ~lower & second));
+    out[2 * n + 2 * o] = Rule::store(std::bit_cast<Sum>(given & lower & ~fourth));
+    out[2 * n + 2 * o + 1] = Rule::store(std::bit_cast<Sum>(given & lower & fourth));
+  }
+}
+
 template <class Rule> void max_backward_planes(const Windows& w, const Tensor& g, const Tensor& x, const Tensor& out) {
   using Item = typename Rule::Item;
   using Sum = typename Rule::Sum;
+  if (w.halves()) {
+    return each_plane(w, [&](int64_t p) {
+      for (int64_t oy = 0; oy < w.places[0]; ++oy) {
+        const int64_t row = p * w.places[0] + oy, n = w.places[1];
+        max_backward_halves<Rule>(n, data<Item>(x) + row * 4 * n, data<Item>(g) + row * n,
+                                  data<Item>(out) + row * 4 * n);
+      }
+    });
+  }
   using Number = std::conditional_t<sizeof(Sum) == 8, int64_t, int32_t>;  // as wide as the values: lanes match
   each_plane(w, [&](int64_t p) {
     PlaneSums<Rule> sums(data<Item>(out) + p * w.plane(), w.plane());
@@ -262,6 +228,20 @@ template <class Rule>
 void share_planes(const Windows& w, const Tensor& g, bool with_pad, int64_t divisor, const Tensor& out) {
   using Item = typename Rule::Item;
   using Sum = typename Rule::Sum;
+  if (w.halves()) {
+    const Sum by = static_cast<Sum>(divisor != 0 ? divisor : 4);
+    return each_plane(w, [&](int64_t p) {
+      for (int64_t oy = 0; oy < w.places[0]; ++oy) {
+        const int64_t row = p * w.places[0] + oy, n = w.places[1];
+        const Item* __restrict given = data<Item>(g) + row * n;
+        Item* __restrict upper = data<Item>(out) + row * 4 * n;
+        for (int64_t o = 0; o < n; ++o) {
+          upper[2 * o] = upper[2 * o + 1] = Rule::store(Sum() + Rule::load(given[o]) / by);
+        }
+        std::copy_n(upper, 2 * n, upper + 2 * n);
+      }
+    });
+  }
   each_plane(w, [&](int64_t p) {
     PlaneSums<Rule> sums(data<Item>(out) + p * w.plane(), w.plane());
     Array<Sum> share(w.places[1]);

@@ -111,6 +111,26 @@ TEST(MaxPool2d, NanAndDtypes) {
   }
 }
 
+TEST(MaxPool2d, GradientGoesToTheFirstOfEqualOnes) {
+  const Shape window{2, 2, 2, 2, 0, 0, 1, 1};
+  for (DType t : {DType::F64, DType::F32, DType::F16, DType::BF16}) {
+    // Every order of three values and a nan in a window, as one row of windows.
+    std::vector<float> upper, lower, given;
+    for (int code = 0; code < 256; ++code) {
+      const float values[] = {1, 2, 3, NAN};
+      for (int k = 0; k < 2; ++k) upper.push_back(values[code >> 2 * k & 3]);
+      for (int k = 2; k < 4; ++k) lower.push_back(values[code >> 2 * k & 3]);
+      given.push_back(static_cast<float>(code + 1));
+    }
+    upper.insert(upper.end(), lower.begin(), lower.end());
+    const Tensor x = tensor(upper, {1, 2, 512}).to(t), g = tensor(given, {1, 1, 256}).to(t);
+    const Tensor place = window_place(x, window_max(x, window, Shape{1, 256}), window);
+    EXPECT_EQ(window_max_backward(g, x, window).to(DType::F32).to_vector<float>(),
+              window_give(g, place, window, Shape{2, 512}).to(DType::F32).to_vector<float>())
+        << dtype_name(t);
+  }
+}
+
 TEST(MaxPool2d, GradientOfNanAndInfinity) {
   Tensor x = tensor(std::vector<float>{1, NAN, NAN, 4, -HUGE_VALF, -HUGE_VALF, -HUGE_VALF, -HUGE_VALF}, {2, 2, 2});
   const Tensor g = tensor(std::vector<float>{3, 5}, {2, 1, 1});
