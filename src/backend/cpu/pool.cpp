@@ -51,19 +51,17 @@ void place_row(const Windows& w, int64_t oy, const Item* image, const Item* most
 
 template <class Item, class Load>
 void place_planes(const Windows& w, const Tensor& x, const Tensor& most, const Tensor& out, Load load) {
-  each_plane(w, [&](int64_t p) {
-    for (int64_t oy = 0; oy < w.places[0]; ++oy) {
-      const int64_t row = p * w.windows() + oy * w.places[1];
-      const Item *image = data<Item>(x) + p * w.plane(), *largest = data<Item>(most) + row;
-      auto equal = [&](Item v, Item m) { return load(v) == load(m); };
-      bool nan = false;
-      for (int64_t ox = 0; ox < w.places[1]; ++ox) nan |= !equal(largest[ox], largest[ox]);
-      if (nan) {
-        place_row(w, oy, image, largest, data<int64_t>(out) + row,
-                  [&](Item v, Item m) { return equal(v, m) || (!equal(v, v) && !equal(m, m)); });
-      } else {
-        place_row(w, oy, image, largest, data<int64_t>(out) + row, equal);
-      }
+  each_row(w, [&](int64_t unit) {
+    const int64_t oy = unit % w.places[0], p = unit / w.places[0], row = unit * w.places[1];
+    const Item *image = data<Item>(x) + p * w.plane(), *largest = data<Item>(most) + row;
+    auto equal = [&](Item v, Item m) { return load(v) == load(m); };
+    bool nan = false;
+    for (int64_t ox = 0; ox < w.places[1]; ++ox) nan |= !equal(largest[ox], largest[ox]);
+    if (nan) {
+      place_row(w, oy, image, largest, data<int64_t>(out) + row,
+                [&](Item v, Item m) { return equal(v, m) || (!equal(v, v) && !equal(m, m)); });
+    } else {
+      place_row(w, oy, image, largest, data<int64_t>(out) + row, equal);
     }
   });
 }
@@ -188,12 +186,9 @@ template <class Rule> void max_backward_planes(const Windows& w, const Tensor& g
   using Item = typename Rule::Item;
   using Sum = typename Rule::Sum;
   if (w.halves()) {
-    return each_plane(w, [&](int64_t p) {
-      for (int64_t oy = 0; oy < w.places[0]; ++oy) {
-        const int64_t row = p * w.places[0] + oy, n = w.places[1];
-        max_backward_halves<Rule>(n, data<Item>(x) + row * 4 * n, data<Item>(g) + row * n,
-                                  data<Item>(out) + row * 4 * n);
-      }
+    return each_row(w, [&](int64_t row) {
+      const int64_t n = w.places[1];
+      max_backward_halves<Rule>(n, data<Item>(x) + row * 4 * n, data<Item>(g) + row * n, data<Item>(out) + row * 4 * n);
     });
   }
   using Number = std::conditional_t<sizeof(Sum) == 8, int64_t, int32_t>;  // as wide as the values: lanes match
@@ -230,16 +225,14 @@ void share_planes(const Windows& w, const Tensor& g, bool with_pad, int64_t divi
   using Sum = typename Rule::Sum;
   if (w.halves()) {
     const Sum by = static_cast<Sum>(divisor != 0 ? divisor : 4);
-    return each_plane(w, [&](int64_t p) {
-      for (int64_t oy = 0; oy < w.places[0]; ++oy) {
-        const int64_t row = p * w.places[0] + oy, n = w.places[1];
-        const Item* __restrict given = data<Item>(g) + row * n;
-        Item* __restrict upper = data<Item>(out) + row * 4 * n;
-        for (int64_t o = 0; o < n; ++o) {
-          upper[2 * o] = upper[2 * o + 1] = Rule::store(Sum() + Rule::load(given[o]) / by);
-        }
-        std::copy_n(upper, 2 * n, upper + 2 * n);
+    return each_row(w, [&](int64_t row) {
+      const int64_t n = w.places[1];
+      const Item* __restrict given = data<Item>(g) + row * n;
+      Item* __restrict upper = data<Item>(out) + row * 4 * n;
+      for (int64_t o = 0; o < n; ++o) {
+        upper[2 * o] = upper[2 * o + 1] = Rule::store(Sum() + Rule::load(given[o]) / by);
       }
+      std::copy_n(upper, 2 * n, upper + 2 * n);
     });
   }
   each_plane(w, [&](int64_t p) {

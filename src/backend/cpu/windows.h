@@ -1,5 +1,5 @@
-// Windows over the planes of images, as loops: planes go to threads whole, and within one, windows are met row by row,
-// for each offset in the window a loop over the places of a row.
+// Windows over the planes of images, as loops: planes, or rows of windows, go to threads; windows are met row by
+// row, for each offset in the window a loop over the places of a row.
 #pragma once
 
 #include <algorithm>
@@ -56,18 +56,20 @@ struct Windows {
   }
 };
 
-/// f(plane), in parallel where images are worth a second thread.
-template <class F> void each_plane(const Windows& w, F&& f) {
+/// f(unit) for planes or for rows of windows, in parallel where the images are worth a second thread.
+template <class F> void each_unit(const Windows& w, int64_t units, F&& f) {
   constexpr int64_t kSerial = 1 << 15;  // elements
-  auto planes = [&](int64_t begin, int64_t end) {
-    for (int64_t p = begin; p < end; ++p) f(p);
+  auto run = [&](int64_t begin, int64_t end) {
+    for (int64_t u = begin; u < end; ++u) f(u);
   };
   if (w.planes * w.plane() < kSerial) {
-    planes(0, w.planes);
+    run(0, units);
   } else {
-    parallel_for(w.planes, planes);
+    parallel_for(units, run);
   }
 }
+template <class F> void each_plane(const Windows& w, F&& f) { each_unit(w, w.planes, f); }
+template <class F> void each_row(const Windows& w, F&& f) { each_unit(w, w.planes * w.places[0], f); }
 
 /// f(first place in the image, begin, end, offset, stride): for each offset in the windows of row `oy` that lies in the
 /// image, the places of the row that it does so for. The common strides are constants.
