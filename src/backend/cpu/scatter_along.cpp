@@ -177,23 +177,43 @@ template <class Rule> bool is_packed(const Plan& p) {
   return p.width > 1 && (p.start != Start::There || 2 * p.along.extent >= p.rows);
 }
 
+template <class Rule>
+void load_line(typename Rule::Sum* __restrict to, const typename Rule::Item* __restrict from, int64_t step, int64_t n) {
+  if (step == 1) {
+    for (int64_t i = 0; i < n; ++i) to[i] = Rule::load(from[i]);
+  } else {
+    for (int64_t i = 0; i < n; ++i) to[i] = Rule::load(from[i * step]);
+  }
+}
+
+template <class Rule>
+void store_line(typename Rule::Item* __restrict to, int64_t step, const typename Rule::Sum* __restrict from,
+                int64_t n) {
+  if (step == 1) {
+    for (int64_t i = 0; i < n; ++i) to[i] = Rule::store(from[i]);
+  } else {
+    for (int64_t i = 0; i < n; ++i) to[i * step] = Rule::store(from[i]);
+  }
+}
+
 template <class Rule> void run_packed(const Plan& p, const Block<Rule>& b, typename Rule::Sum* sums) {
-  using Sum = typename Rule::Sum;
   const bool there = p.start == Start::There;
   const typename Rule::Item* from = there ? b.y : b.x;
   const int64_t down = there ? p.along.y : p.along.x, across = there ? p.inner.y : p.inner.x;
+  const int64_t rows = b.last - b.first;
   if (b.width == 1) {
-    for (int64_t r = b.first; r < b.last; ++r) sums[r - b.first] = Rule::load(from[r * down]);
+    load_line<Rule>(sums, from + b.first * down, down, rows);
   } else {
-    for (int64_t r = b.first; r < b.last; ++r) {
-      Sum* row = sums + (r - b.first) * b.width;
-      for (int64_t i = 0; i < b.width; ++i) row[i] = Rule::load(from[r * down + i * across]);
-    }
+    for (int64_t r = 0; r < rows; ++r)
+      load_line<Rule>(sums + r * b.width, from + (b.first + r) * down, across, b.width);
   }
   walk<Rule>(p, b, [&](int64_t r, int64_t i, auto& src) { Rule::meet(sums[(r - b.first) * b.width + i], src); });
-  for (int64_t r = b.first; r < b.last; ++r) {
-    const Sum* row = sums + (r - b.first) * b.width;
-    for (int64_t i = 0; i < b.width; ++i) b.y[r * p.along.y + i * p.inner.y] = Rule::store(row[i]);
+  if (b.width == 1) {
+    store_line<Rule>(b.y + b.first * p.along.y, p.along.y, sums, rows);
+  } else {
+    for (int64_t r = 0; r < rows; ++r) {
+      store_line<Rule>(b.y + (b.first + r) * p.along.y, p.inner.y, sums + r * b.width, b.width);
+    }
   }
 }
 
