@@ -150,6 +150,7 @@ std::vector<RowCall> row_calls(int64_t n, int64_t m, DType t) {
           {"var", {x}, {{"dim", dims}, {"correction", Scalar(1)}}},
           {"std", {x}, {{"dim", dims}, {"correction", Scalar(1)}}},
           {"var_mean", {x}, {{"dim", dims}, {"correction", Scalar(1)}}},
+          {"extreme_backward", {own, gt(x, 0)}, {{"dim", dims}}},
           {"spread_backward", {own, {}, x}, spread},
           {"spread_backward", {own, own, x}, spread}};
 }

@@ -11,11 +11,10 @@ namespace {
 /// g shared by the elements that equal the extreme.
 Values shared_gradient(GradCtx& c) {
   const Call& k = c.call();
-  Tensor here = eq(c.in(0), keep_dims(k, c.out()));
   IntList dims;
   for (int d : k.dims("dim", k.rank(0))) dims.push_back(d);
-  Tensor share = dims.empty() ? here.to(c.g().dtype()) : here / here.sum(dims, true).to(c.g().dtype());
-  return {keep_dims(k, c.g()) * share};
+  if (dims.empty()) return {c.g() * eq(c.in(0), c.out()).to(c.g().dtype())};
+  return {extreme_backward(keep_dims(k, c.g()), eq(c.in(0), keep_dims(k, c.out())), dims)};
 }
 
 std::vector<Sample> extreme_samples() {
@@ -116,6 +115,25 @@ void def_amax(Op& op) {
       .grad(shared_gradient)
       .batch(along("dim"))
       .samples(extreme_samples);
+}
+
+void def_extreme_backward(Op& op) {
+  op.schema("extreme_backward(grad: Float, here: Bool, dim: dims) -> Float @private")
+      .doc("The gradient of amax and amin: grad, with 1 at the reduced dims, shared by the elements that are extreme.")
+      .fused_rows()
+      .compose([](const Call& c) {
+        IntList dims;
+        for (int d : c.dims("dim", c.rank(1))) dims.push_back(d);
+        Tensor here = c.in[1], g = widened(c.in[0]);
+        return Values{(g / here.sum(dims, true).to(g.dtype()) * here).to(c.dtype(0))};  // nan of a row with a nan
+      })
+      .samples([] {
+        auto with = [](int64_t dim) { return std::vector<std::pair<std::string, Attr>>{{"dim", Shape{dim}}}; };
+        SampleTensor here{.shape = {3, 4}, .dtype = DType::Bool, .values = {0, 1, 1, 0}}, all = here;
+        all.values = {1};
+        return std::vector<Sample>{{.in = {{{3, 1}}, here}, .attrs = with(-1)},
+                                   {.in = {{{1, 4}}, all}, .attrs = with(0)}};
+      });
 }
 
 void def_amin(Op& op) {

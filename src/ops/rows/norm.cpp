@@ -1,5 +1,6 @@
 // Normalisation of rows, with learnable scale and shift. Statistics are kept in the compute type for the gradient.
 #include "ir/dispatch.h"
+#include "ops/batching.h"
 #include "ops/reduce/reduce.h"
 #include "private_ops.h"
 
@@ -42,6 +43,36 @@ bool differentiated_again() { return dispatch_state().grad_enabled; }
 
 Tensor scaled(const Tensor& x, const Tensor& weight) { return weight.defined() ? x * widened(weight) : x; }
 Tensor summed(const Tensor& x, const IntList& dims) { return dims.empty() ? x : x.sum(dims); }
+
+/// The gradient for the shift: the sum of g over all rows.
+Tensor shift_gradient(const Call& k, const Tensor& g) {
+  const IntList dims = leading_dims(k, g);
+  return (dims.empty() ? g : sum(g, dims, false, {.dtype = compute_type(g.dtype())})).to(k.dtype(2));
+}
+
+constexpr int64_t kTogether = 8;  // rows that norm_scale_sums adds up in registers: more of them are too many streams
+
+/// The gradient for the scale: the sum of g * (x - mean) * rstd over all rows. `mean` may be undefined.
+Tensor scale_gradient(const Call& k, const Tensor& g, const Tensor& x, const Tensor& mean, const Tensor& rstd) {
+  const Dim rows = rstd.numel(), width = numel_of(k.list("normalized_shape"));
+  if (differentiated_again() || rows.is_symbolic() || rows < kTogether || width == 0) {
+    Tensor away = mean.defined() ? widened(x) - mean : widened(x);
+    return summed(widened(g) * (away * rstd), leading_dims(k, x)).to(k.dtype(1));
+  }
+  const Tensor all[] = {g.reshape({rows, width}), x.reshape({rows, width}),
+                        mean.defined() ? mean.reshape({rows}) : mean, rstd.reshape({rows})};
+  auto sums = [&](Dim first, Dim count, Dim together) {
+    Tensor part[4];
+    for (size_t i = 0; i < 4; ++i) {
+      if (all[i].defined()) part[i] = all[i].narrow(0, first, count).unflatten(0, {-1, together});
+    }
+    return norm_scale_sums(part[0], part[1], part[2], part[3]).sum(0);
+  };
+  const Dim rest = rows % kTogether;
+  Tensor total = sums(0, rows - rest, kTogether);
+  if (rest != 0) total = total + sums(rows - rest, rest, rest);
+  return total.reshape(k.list("normalized_shape")).to(k.dtype(1));
+}
 
 // Statistics as the forward saves them.
 SampleTensor mean_of(Shape s) { return {.shape = std::move(s), .wide = true}; }
@@ -86,11 +117,8 @@ void def_layer_norm(Op& op) {
         }
         Values out(k.in.size());
         if (c.needs(0)) out[0] = layer_norm_backward(c.g(), x, mean, rstd, weight, rows);
-        if (k.has(1) && c.needs(1)) {
-          Tensor g = widened(c.g()) * ((widened(x) - mean) * rstd);
-          out[1] = summed(g, leading_dims(k, x)).to(k.dtype(1));
-        }
-        if (k.has(2) && c.needs(2)) out[2] = summed(widened(c.g()), leading_dims(k, x)).to(k.dtype(2));
+        if (k.has(1) && c.needs(1)) out[1] = scale_gradient(k, c.g(), x, mean, rstd);
+        if (k.has(2) && c.needs(2)) out[2] = shift_gradient(k, c.g());
         return out;
       })
       .samples([] {
@@ -131,6 +159,33 @@ void def_layer_norm_backward(Op& op) {
       });
 }
 
+void def_norm_scale_sums(Op& op) {
+  op.schema("norm_scale_sums(grad: Float, input: Float, mean: Float?, rstd: Float) -> Float @private")
+      .doc("The sum of grad * (input - mean) * rstd over the rows k of [P, K, C]; mean and rstd are [P, K].")
+      .infer([](Infer& c) { c.result(compute_type(c.dtype(1)), {c.shape(1)[0], c.shape(1)[2]}); })
+      .nest([](NestCtx& c) {
+        const DType t = c.out[0].dtype;
+        Expr p = c.out_axis(0), column = c.out_axis(1), k = c.reduce_axis(c.shape(1)[1]);
+        Expr away = cast(c.load(1, {p, k, column}), t);
+        if (c.has(2)) away = away - cast(c.load(2, {p, k}), t);
+        c.combine = Combine::Sum;
+        c.values = {cast(c.load(0, {p, k, column}), t) * (away * cast(c.load(3, {p, k}), t))};
+      })
+      .batch([](const BatchArgs& a) {
+        SmallVec<Tensor, 4> in;
+        for (size_t k = 0; k < 4; ++k) {
+          const auto operand = static_cast<int>(k);
+          in.push_back(a.call.has(operand) ? batch_expanded(a, operand).flatten(0, 1) : Tensor());
+        }
+        return BatchResult{{norm_scale_sums(in[0], in[1], in[2], in[3]).unflatten(0, {a.batch_size, -1})}, {0}};
+      })
+      .no_grad()
+      .samples([] {
+        return std::vector<Sample>{{.in = {{{2, 3, 20}}, {{2, 3, 20}}, mean_of({2, 3}), rstd_of({2, 3})}},
+                                   {.in = {{{2, 3, 20}}, {{2, 3, 20}}, {.absent = true}, rstd_of({2, 3})}}};
+      });
+}
+
 void def_rms_norm(Op& op) {
   op.schema(
         "rms_norm(input: Float, normalized_shape: size, weight: Float?, eps: float? = None) -> (out: Float, _rstd: "
@@ -160,8 +215,7 @@ void def_rms_norm(Op& op) {
         }
         Values out(k.in.size());
         if (c.needs(0)) out[0] = rms_norm_backward(c.g(), x, rstd, weight, k.list("normalized_shape"));
-        if (k.has(1) && c.needs(1))
-          out[1] = summed(widened(c.g()) * (widened(x) * rstd), leading_dims(k, x)).to(k.dtype(1));
+        if (k.has(1) && c.needs(1)) out[1] = scale_gradient(k, c.g(), x, {}, rstd);
         return out;
       })
       .samples([] {
