@@ -146,7 +146,10 @@ void def_gather(Op& op) {
         Tensor none = zeros({}, {.dtype = c.g().dtype()}).expand(k.shape(0));
         return Values{none.scatter_add(k.integer("dim"), c.in(1), c.g()), Tensor()};
       })
-      .batch(along("dim"))
+      .batch([](const BatchArgs& a) {
+        const bool number = a.call.rank(1) == (a.batch_dim[1] >= 0 ? 1 : 0);  // as the index of a single dim
+        return number ? BatchResult{} : batch_along(a, "dim");
+      })
       .samples([] {
         return std::vector<Sample>{
             {.in = {{{3, 4}}, indices({2, 4}, {0, 2, 1, 0, 2, 2, 0, 1})}, .attrs = {{"dim", Dim(0)}}},
@@ -154,6 +157,7 @@ void def_gather(Op& op) {
             {.in = {{{2, 4, 3}}, indices({2, 2, 3}, {3, 0, 3, 1, 1, 2})}, .attrs = {{"dim", Dim(1)}}},
             {.in = {{{4}}, indices({6}, {3, 3, 3, 0, 1, 2})}, .attrs = {{"dim", Dim(0)}}},
             {.in = {{{}}, indices({}, {0})}, .attrs = {{"dim", Dim(0)}}},
+            {.in = {{{3}}, indices({}, {2})}, .attrs = {{"dim", Dim(0)}}},
             {.in = {{{3}}, indices({0}, {})}, .attrs = {{"dim", Dim(0)}}},
             {.in = {{{3}}, indices({1}, {3})},
              .attrs = {{"dim", Dim(0)}},
