@@ -25,16 +25,19 @@ void fill(const Tensor& t, const Scalar& value) {
   copy_into(number, t);
 }
 
+/// The frame dim by dim, each side once, then the tensor inside.
 void run_pad(const Call& call, std::span<const Tensor> out) {
-  fill(out[0], call.scalar("value"));
+  const Scalar value = call.scalar("value");
   const Shape& pad = call.list("pad");
   Tensor from = call.in[0], to = out[0];
   for (size_t p = 0; p < pad.size() / 2; ++p) {
     const size_t dim = from.shape().size() - 1 - p;
     const int64_t before = pad[2 * p].value(), cut = std::max<int64_t>(0, -before);
     const int64_t start = std::max<int64_t>(0, before);
-    const int64_t n = std::min(from.shape()[dim].value() - cut, to.shape()[dim].value() - start);
-    if (n <= 0) return;
+    const int64_t size = to.shape()[dim].value(), n = std::min(from.shape()[dim].value() - cut, size - start);
+    if (n <= 0) return fill(to, value);
+    fill(window(to, dim, 0, start), value);
+    fill(window(to, dim, start + n, size - start - n), value);
     from = window(from, dim, cut, n);
     to = window(to, dim, start, n);
   }
