@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """A walk over the registry: every op forward and gradient at 16 MiB of f32, contiguous, permuted and bf16.
 
-Figures are shares of what this machine can do, measured in the same run: of the triad for ops bound by memory, of the
-FMA peak for those bound by arithmetic. Worst first. NumPy's time, where it has the function, is beside them (above 1:
-thixo is faster).
+Figures are shares of what this machine can do, measured right before and after each op: of the triad for ops bound by
+memory, of the FMA peak for those bound by arithmetic. Worst first. NumPy's time, where it has the function, is beside
+them (above 1: thixo is faster).
 """
 
 import argparse
@@ -86,15 +86,16 @@ class Line:
         return min((s for c, s in self.shares.items() if c in ("forward", "gradient")), default=-1)
 
 
-def share(case, layout, gradient, seconds, limits):
+def rate(case, layout, gradient, seconds):
+    """In GFLOP/s or GB/s."""
     if case.flop:
-        return (case.grad_flop if gradient else case.flop) / seconds / 1e9 / limits["fma"]
+        return (case.grad_flop if gradient else case.flop) / seconds / 1e9
     streams = case.grad_reads + case.grad_writes if gradient else case.reads + case.writes
     moved = STREAM * (streams * (0.5 if layout == "bf16" else 1) + case.ints)
-    return moved / seconds / 1e9 / limits["triad"]
+    return moved / seconds / 1e9
 
 
-def forward(case, layout, line, limits, budget):
+def forward(case, layout, line, budget):
     x = operands(case, layout)
     with thixo.no_grad():
         batches = [timer(lambda: case.call(thixo, *x), budget)]
@@ -102,23 +103,24 @@ def forward(case, layout, line, limits, budget):
             arrays = [t.numpy() for t in x]
             batches.append(timer(lambda: case.numpy(np, *arrays), budget))
         seconds = medians(batches)
-    line.shares[{"contiguous": "forward"}.get(layout, layout)] = share(case, layout, False, seconds[0], limits)
+    line.shares[{"contiguous": "forward"}.get(layout, layout)] = rate(case, layout, False, seconds[0])
     if len(seconds) == 2:
         line.numpy = seconds[1] / seconds[0]
 
 
-def gradient(case, layout, line, limits, budget):
+def gradient(case, layout, line, budget):
     x = operands(case, layout)
     wanted = [t.requires_grad_() for t in x if t.is_floating_point() or t.is_complex()]
     y = case.call(thixo, *x)
     g = thixo.ones_like(y)
     seconds = medians([timer(lambda: thixo.autograd.grad(y, wanted, g, retain_graph=True), budget)])[0]
     name = "gradient" if layout == "contiguous" else f"gradient {layout}"
-    line.shares[name] = share(case, layout, True, seconds, limits)
+    line.shares[name] = rate(case, layout, True, seconds)
 
 
 def walk(names, limits, budget):
     for i, name in enumerate(names):
+        before = limits
         measure.progress(f"[{i + 1}/{len(names)}] {name}")
         case = CASES[name]
         line = Line(name, limit="fma" if case.flop else "triad")
@@ -127,9 +129,12 @@ def walk(names, limits, budget):
                 continue
             for what in (forward, gradient) if case.grad else (forward,):
                 try:
-                    what(case, layout, line, limits, budget)
+                    what(case, layout, line, budget)
                 except Exception as e:  # a failure is a line of the report, not its end
                     line.errors.append(f"{what.__name__} {layout}: {type(e).__name__}: {str(e).splitlines()[0]}")
+        limits = measure.machine(True)
+        limit = (before[line.limit] + limits[line.limit]) / 2
+        line.shares = {c: r / limit for c, r in line.shares.items()}
         measure.progress("")
         yield line
 

@@ -13,20 +13,12 @@
 namespace thixo {
 namespace {
 
+using test::contains;
+using test::error_of;
 using test::random_tensor;
 using test::values;
 
 Tensor filled(const Shape& shape, double v) { return full(shape, v); }
-
-template <class F> std::string error_of(F f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "no error";
-}
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 /// f compiled gives what f gives, at the first call (which records) and at two replays.
 void expect_equal(const CompiledFunction::Fn& f, const std::function<TensorList(int)>& args_of) {

@@ -9,20 +9,12 @@
 namespace thixo {
 namespace {
 
+using test::contains;
+using test::error_of;
 using test::random_tensor;
 using test::values;
 using Fn = CompiledFunction::Fn;
 using Chain = std::function<Tensor(const Tensor&)>;
-
-template <class F> std::string error_of(F f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "no error";
-}
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 /// Ways to come from a [6, 8] tensor to views of it.
 const std::vector<std::pair<std::string, Chain>> kChains = {

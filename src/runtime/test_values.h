@@ -1,10 +1,13 @@
-// Helpers of this room's tests: random tensors and their values in row-major order, read without any op.
+// Helpers of this room's tests: random tensors, their values in row-major order, read without any op, and errors'
+// texts.
 #pragma once
 
 #include <random>
+#include <string>
 #include <vector>
 
 #include "core/record.h"
+#include "thixo/error.h"
 #include "thixo/tensor.h"
 
 namespace thixo::test {
@@ -32,5 +35,15 @@ template <class T = float> std::vector<T> values(const Tensor& t) {
   }
   return out;
 }
+
+template <class F> std::string error_of(F f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "no error";
+}
+inline bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 }  // namespace thixo::test
