@@ -37,7 +37,7 @@ class Table:
             text += f"  spread {r.spread:4.2f}" + (f"  ratio {self._ratios(r, found)}" if ours else "")
             share = self._share(row, r, limit)
             text += f"  {share}" if share else ""
-            goal = row.compiled if r.system.compiled else row.eager
+            goal = row.goal(r.system)
             lines.append(text + (f"  goal {goal}" if ours and goal else ""))
             if ours:
                 self.rows.append((row, r, found, limit))
@@ -62,7 +62,7 @@ class Table:
             "|---|---|---:|---:|---:|---|---|---|",
         ]
         for row, result, found, limit in self.rows:
-            mode = " (compiled)" if result.system.compiled else ""
+            mode = " (compiled)" if result.system.compiled else " (without oneDNN)" if result.system.generated else ""
             peer = "torch+compile" if result.system.compiled and "torch" not in found else "torch"
 
             def figure(name, row=row, found=found):
@@ -78,7 +78,7 @@ class Table:
                 figure("torch+tuned"),
                 ratio,
                 share,
-                row.compiled if result.system.compiled else row.eager,
+                row.goal(result.system),
             ]
             lines.append("| " + " | ".join(cells) + " |")
         return "\n".join(lines) + "\n"

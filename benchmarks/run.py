@@ -22,7 +22,9 @@ def arguments():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--row", action="append", metavar="NAME", help="only rows whose name starts so (more than once)")
     p.add_argument(
-        "--systems", default="thixo,thixo+compile,torch,torch+tuned,torch+compile", help="default: %(default)s"
+        "--systems",
+        default="thixo,thixo+compile,thixo+generated,torch,torch+tuned,torch+compile",
+        help="default: %(default)s",
     )
     p.add_argument("--quick", action="store_true", help="a first impression in a few minutes")
     p.add_argument("--peer", metavar="PYTHON", help="an interpreter that has torch")
@@ -68,7 +70,7 @@ def main():
     print(table.head(), flush=True)
     with out.open("a") as lines:
         for i, row in enumerate(rows):
-            chosen = [s for s in wanted if not s.compiled or row.compiled]
+            chosen = [s for s in wanted if row.goal(s) is not None]
 
             def say(text, i=i, row=row):
                 measure.progress(f"[{i + 1}/{len(rows)}] {row.name}: {text}")

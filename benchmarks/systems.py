@@ -20,7 +20,7 @@ class Failed(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class System:
-    name: str  # thixo, thixo+compile, torch, torch+tuned, torch+compile
+    name: str  # thixo, thixo+compile, thixo+generated, torch, torch+tuned, torch+compile
     python: str
     env: tuple = ()
 
@@ -31,6 +31,11 @@ class System:
     @property
     def compiled(self):
         return self.name.endswith("+compile")
+
+    @property
+    def generated(self):
+        """Whether products and convolutions are the generator's own, not oneDNN's."""
+        return self.name.endswith("+generated")
 
     def environment(self, threads, **more):
         env = {**os.environ, **dict(self.env), **more}
@@ -53,6 +58,7 @@ class System:
 def known_systems(peer=None, jemalloc=None):
     """Every system that this machine can run, by name."""
     systems = [System("thixo", sys.executable), System("thixo+compile", sys.executable)]
+    systems.append(System("thixo+generated", sys.executable, (("THIXO_ONEDNN", "0"),)))
     if peer:
         systems += [System("torch", peer), System("torch+compile", peer)]
         jemalloc = jemalloc or next(filter(os.path.exists, JEMALLOC), None)
