@@ -36,7 +36,9 @@ def project(prefix, tmp_path_factory):
     work = tmp_path_factory.mktemp("project")
     for name in ("CMakeLists.txt", "digits.cpp"):
         shutil.copy(ROOT / "examples" / name, work)
-    run("cmake", "-S", work, "-B", work / "build", f"-DCMAKE_PREFIX_PATH={prefix}", "-DCMAKE_BUILD_TYPE=Release")
+    # Ninja: what tools/setup.sh installs; there may be no make.
+    options = ["-G", "Ninja", f"-DCMAKE_PREFIX_PATH={prefix}", "-DCMAKE_BUILD_TYPE=Release"]
+    run("cmake", "-S", work, "-B", work / "build", *options)
     run("cmake", "--build", work / "build")
     return work
 
