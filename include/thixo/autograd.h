@@ -67,9 +67,9 @@ struct CheckOptions {
   double eps = 1e-6, atol = 1e-5, rtol = 1e-3;
 };
 using Fn = std::function<TensorList(const TensorList&)>;
-/// Compares the gradients of f with differences of its values at f64 and complex128 inputs that require grad. ValueError
-/// with the entry and both values when they differ; true otherwise. The real and imaginary parts of a complex gradient
-/// are the derivatives by those of the input, as in PyTorch.
+/// Compares the gradients of f with differences of its values at f64 and complex128 inputs that require grad.
+/// ValueError with the entry and both values when they differ; true otherwise. The real and imaginary parts of a
+/// complex gradient are the derivatives by those of the input, as in PyTorch.
 THIXO_API bool gradcheck(const Fn& f, const TensorList& inputs, const CheckOptions& options = {});
 /// The same for the gradients of the gradients; `grad_outputs` defaults to fixed pseudo-random numbers.
 THIXO_API bool gradgradcheck(const Fn& f, const TensorList& inputs, const TensorList& grad_outputs = {},
