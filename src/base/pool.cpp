@@ -6,6 +6,7 @@
 #include <array>
 #include <chrono>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -71,8 +72,12 @@ class Pool {
 
   void grow(int threads) {
     own_core_ = threads <= static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-    while (static_cast<int>(threads_.size()) < threads - 1) {
-      threads_.emplace_back([this, me = static_cast<int>(threads_.size()) + 1] { work(me); });
+    try {
+      while (static_cast<int>(threads_.size()) < threads - 1) {
+        threads_.emplace_back([this, me = static_cast<int>(threads_.size()) + 1] { work(me); });
+      }
+    } catch (const std::system_error&) {
+      // The system gives no more: those that are there, at least the caller, do it all.
     }
   }
 
