@@ -148,6 +148,17 @@ TEST(Linear, BiasAndLayouts) {
 }
 
 // The same tests run under settings of their own (cmake/ThixoTests.cmake): what these leave of oneDNN is used.
+TEST(Linear, BiasThatIsNoRowOfMemory) {
+  for (DType t : {DType::F32, DType::BF16, DType::F64}) {
+    const Tensor x = whole_numbers({130, 90}, t), w = whole_numbers({200, 90}, t);
+    const Tensor wide = whole_numbers({200, 3}, t), one = whole_numbers({1}, t);
+    for (const Tensor& bias : {wide.select(1, 1), one.expand({200})}) {
+      expect_same_bits(linear(x, w, bias), linear(x, w, bias.clone(MemoryFormat::Contiguous)),
+                       std::string(dtype_name(t)));
+    }
+  }
+}
+
 TEST(Settings, AreHeeded) {
   const auto is = [](const char* name, const char* value) {
     const char* text = std::getenv(name);
