@@ -135,7 +135,10 @@ def test_a_terminal_gets_one_line_that_is_redrawn(tmp_path):
     pty = pytest.importorskip("pty")
     master, slave = pty.openpty()
     process = subprocess.Popen(
-        [THIXO, "demo", "--epochs", "1", "--out", str(tmp_path)], stdout=slave, close_fds=True, env=ENVIRONMENT
+        [THIXO, "demo", "--epochs", "1", "--out", str(tmp_path)],
+        stdout=slave,
+        close_fds=True,
+        env={**ENVIRONMENT, "TERM": "xterm"},
     )
     os.close(slave)
     text = b""
