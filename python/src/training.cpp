@@ -299,6 +299,21 @@ void add_training(nb::module_& parent) {
   add_schedules(m);
   add_data(m);
   m.def(
+      "batch_norm",
+      [](const Tensor& x, std::optional<Tensor> mean, std::optional<Tensor> var, std::optional<Tensor> weight,
+         std::optional<Tensor> bias, bool training, double momentum, double eps) {
+        auto given = [](const std::optional<Tensor>& t) { return t.value_or(Tensor()); };
+        return nn::functional::batch_norm(x, given(mean), given(var), given(weight), given(bias), training, momentum,
+                                          eps);
+      },
+      arg("input"), arg("running_mean").none(), arg("running_var").none(), arg("weight") = nb::none(),
+      arg("bias") = nb::none(), arg("training") = false, arg("momentum") = 0.1, arg("eps") = 1e-5,
+      "Mean 0 and variance 1 of each channel of [N, C, ...], then weight and bias: by the batch's figures when "
+      "training "
+      "(the running ones, where given, then move towards them in place), else by the running ones.\n\n>>> "
+      "thixo.nn.functional.batch_norm(thixo.tensor([[1.], [3.]]), None, None, training=True)\n"
+      "tensor([[-1.0000],\n        [ 1.0000]])");
+  m.def(
       "clip_grad_norm_",
       [](nb::object params, double max_norm, double norm_type, bool error) {
         TensorList l;

@@ -272,3 +272,15 @@ def test_an_optimizer_keeps_parameters_not_modules():
     gc.collect()
     assert gone() is None
     assert len(opt.param_groups[0]["params"]) == 3
+
+
+def test_functional_batch_norm_is_the_modules():
+    x = thixo.randn(8, 3, 4)
+    net = thixo.nn.BatchNorm1d(3)
+    mean, var = net.running_mean.clone(), net.running_var.clone()
+    y = thixo.nn.functional.batch_norm(x, mean, var, net.weight, net.bias, training=True)
+    assert (y == net(x)).all() and (mean == net.running_mean).all() and (var == net.running_var).all()
+    net.eval()
+    assert (thixo.nn.functional.batch_norm(x, mean, var, net.weight, net.bias) == net(x)).all()
+    with pytest.raises(ValueError, match="running_mean and running_var are missing"):
+        thixo.nn.functional.batch_norm(x, None, None)

@@ -5,6 +5,7 @@
 #include "ir/dispatch.h"
 #include "nn/repr.h"
 #include "private_ops.h"
+#include "thixo/nn_functional.h"
 #include "thixo/nn_init.h"
 #include "thixo/nn_layers.h"
 
@@ -151,12 +152,18 @@ Tensor BatchNormBase::forward(const Tensor& x) {
     if (!options.momentum) momentum = 1 / num_batches_tracked.item();
   }
   const bool running = update || !batch;
+  return functional::batch_norm(x, running ? running_mean : Tensor(), running ? running_var : Tensor(), weight, bias,
+                                batch, momentum, options.eps);
+}
+
+Tensor functional::batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var,
+                              const Tensor& weight, const Tensor& bias, bool training, double momentum, double eps) {
+  auto plain = [](const Tensor& t) { return t.defined() ? t.detach() : t; };
   auto [y, mean, var] =
-      batch_norm(unplaced(x), running ? running_mean.detach() : Tensor(), running ? running_var.detach() : Tensor(),
-                 weight, bias, batch, momentum, options.eps);
-  if (update) {
-    running_mean.copy_(unplaced(mean.detach()));
-    running_var.copy_(unplaced(var.detach()));
+      thixo::batch_norm(unplaced(x), plain(running_mean), plain(running_var), weight, bias, training, momentum, eps);
+  if (training && running_mean.defined()) {
+    plain(running_mean).copy_(unplaced(mean.detach()));
+    plain(running_var).copy_(unplaced(var.detach()));
   }
   return y;
 }

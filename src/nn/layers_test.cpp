@@ -123,6 +123,19 @@ TEST(Layers, BatchNorm2d) {
   expect_near(cumulative->running_mean, {4});
 }
 
+TEST(Layers, FunctionalBatchNorm) {
+  const Tensor x = values({1, 2, 3, 4}, {2, 2});  // channels [1, 3] and [2, 4]
+  const Tensor mean = zeros({2}), var = ones({2}), weight = values({2, 1}, {2}), bias = values({0, 1}, {2});
+  expect_near(functional::batch_norm(x, {}, {}, {}, {}, true), {-1, -1, 1, 1}, 1e-4);
+  expect_near(functional::batch_norm(x, mean, var, weight, bias, true, 0.5, 0), {-2, 0, 2, 2});
+  expect_near(mean, {1, 1.5});
+  expect_near(var, {1.5, 1.5});  // the population's variance is 2
+  expect_near(functional::batch_norm(x, mean, var, {}, {}, false, 0.5, 0.75), {0, 0.5F / 1.5F, 2 / 1.5F, 2.5F / 1.5F});
+  expect_near(mean, {1, 1.5});
+  EXPECT_THROW(functional::batch_norm(x, {}, {}), Error);
+  EXPECT_THROW(functional::batch_norm(x, zeros({3}), ones({3})), Error);
+}
+
 TEST(Layers, BatchNorm1d) {
   BatchNorm1d bn(2, {.affine = false, .track_running_stats = false});
   expect_near(bn(values({1, 10, 3, 30}, {2, 2})), {-1, -1, 1, 1}, 1e-4);
