@@ -21,7 +21,7 @@ std::vector<Row> rows_for(const std::string& pattern, bool all) {
   for (int i = 0; i < op_count(); ++i) {
     const OpDef& op = op_at(i);
     const Schema& schema = op_schema(op);
-    if (schema.is_private && !all) continue;
+    if (schema.is_private && !all && schema.full_name() != pattern) continue;
     if (schema.full_name().find(pattern) == std::string::npos) continue;
     rows.push_back({&op, schema.full_name(), op_facts(op)});
   }
@@ -29,7 +29,7 @@ std::vector<Row> rows_for(const std::string& pattern, bool all) {
   return rows;
 }
 
-void print_table(const std::vector<Row>& rows) {
+void print_table(const std::vector<Row>& rows, bool all) {
   const std::vector<std::string> head = {"op", "tier", "dtypes", "gradient", "batching", "kernels"};
   std::vector<std::vector<std::string>> table = {head};
   for (const Row& r : rows)
@@ -44,7 +44,8 @@ void print_table(const std::vector<Row>& rows) {
       text += c + 1 < line.size() ? line[c] + std::string(width[c] - line[c].size() + 2, ' ') : line[c];
     std::printf("%s\n", text.c_str());
   }
-  std::printf("\n%zu ops\n", rows.size());
+  std::printf("\n%zu ops%s\n", rows.size(),
+              all ? "" : "; --all adds those that stand behind layers and other ops, such as batch_norm");
 }
 
 /// What one op takes and does.
@@ -101,7 +102,7 @@ int run(const Options& o) {
   if (exact != rows.end()) {
     print_page(*exact);
   } else {
-    print_table(rows);
+    print_table(rows, o.all);
   }
   return 0;
 }
