@@ -19,7 +19,7 @@ function(thixo_test_program name)
   math(EXPR last "${arg_SHARDS} - 1")
   foreach(shard RANGE ${last})
     set(test ${name})
-    set(environment "OMP_WAIT_POLICY=passive")  # several programs share the cores: waiting threads must not spin
+    set(environment "")
     if(arg_SHARDS GREATER 1)
       set(test ${name}.${shard})
       list(APPEND environment GTEST_TOTAL_SHARDS=${arg_SHARDS} GTEST_SHARD_INDEX=${shard})
@@ -39,7 +39,7 @@ endfunction()
 function(thixo_test_again program suffix filter)
   add_test(NAME ${program}.${suffix} COMMAND ${program} --gtest_filter=${filter}
            WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
-  set_tests_properties(${program}.${suffix} PROPERTIES ENVIRONMENT "OMP_WAIT_POLICY=passive;${ARGN}" TIMEOUT 900)
+  set_tests_properties(${program}.${suffix} PROPERTIES ENVIRONMENT "${ARGN}" TIMEOUT 900)
 endfunction()
 
 add_library(thixo_test_main OBJECT ${PROJECT_SOURCE_DIR}/tests/support/test_main.cpp)

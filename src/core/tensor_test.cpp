@@ -2,20 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include "base/error_text.h"
 #include "core/record.h"
 #include "core/values.h"
 
 namespace thixo {
 namespace {
 
-std::string error_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "no error";
-}
+using test::error_of;
 
 TEST(Tensor, Accessors) {
   Tensor t = empty({2, 3, 4}, {.dtype = int16});

@@ -2,17 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include "base/error_text.h"
+
 namespace thixo {
 namespace {
 
-template <class F> std::string error_of(F f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "no error";
-}
+using test::error_of;
+
 std::string parse_error(const std::string& text) {
   return error_of([&] { parse_graph(text); });
 }

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "base/error_text.h"
 #include "thixo/nn.h"
 
 namespace thixo::nn {
@@ -30,14 +31,7 @@ std::vector<std::string> names(const std::vector<Named<Tensor>>& list) {
   return out;
 }
 
-std::string error_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "no error";
-}
+using test::error_of;
 
 using Strings = std::vector<std::string>;
 

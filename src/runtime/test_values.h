@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "base/error_text.h"
 #include "core/record.h"
-#include "thixo/error.h"
 #include "thixo/tensor.h"
 
 namespace thixo::test {
@@ -36,14 +36,6 @@ template <class T = float> std::vector<T> values(const Tensor& t) {
   return out;
 }
 
-template <class F> std::string error_of(F f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "no error";
-}
 inline bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 }  // namespace thixo::test

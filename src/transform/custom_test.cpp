@@ -94,7 +94,7 @@ TEST(Gradcheck, PassesAndFails) {
   auto f = [](const TensorList& x) { return TensorList{(x[0] * x[1]).exp() + x[0].tanh()}; };
   EXPECT_TRUE(autograd::gradcheck(f, {a, b}));
   EXPECT_TRUE(autograd::gradgradcheck(f, {a, b}));
-  const std::string text = error_text([&] {
+  const std::string text = error_of([&] {
     autograd::gradcheck([](const TensorList& x) { return TensorList{autograd::apply(make_ref<TenfoldGrad>(), x)[0]}; },
                         {a});
   });
@@ -116,7 +116,7 @@ TEST(Gradcheck, TakesComplexNumbers) {
   // The parts of a gradient belong to those of the operand: |z|^2 grows along z.
   const Tensor g = autograd::grad({(z * z.conj()).real().sum()}, {z})[0];
   EXPECT_TRUE((g - z * 2).abs().max().item<double>() < 1e-15);
-  const std::string text = error_text([&] {
+  const std::string text = error_of([&] {
     autograd::gradcheck([](const TensorList& x) { return autograd::apply(make_ref<HalfConjugate>(), x); }, {z});
   });
   EXPECT_NE(text.find("d output 0[0].imag / d input 0[0].imag"), std::string::npos) << text;
@@ -135,7 +135,7 @@ TEST(Anomaly, NamesTheFirstOp) {
   }
   Tensor y = x.sqrt().sum();  // its derivative at 0 is not finite
   autograd::DetectAnomaly guard;
-  const std::string text = error_text([&] { y.backward(); });
+  const std::string text = error_of([&] { y.backward(); });
   EXPECT_NE(text.find("ValueError: backward of sqrt: the first nan or inf comes from here"), std::string::npos) << text;
   EXPECT_NE(text.find("custom_test.cpp:"), std::string::npos) << text;
 }

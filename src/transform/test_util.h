@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error_text.h"
 #include "thixo/tensor.h"
 
 namespace thixo {
@@ -54,13 +55,6 @@ template <class F> std::string headline_of(F f) {
   }
   return "";
 }
-template <class F> std::string error_text(F f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "";
-}
+using test::error_of;
 
 }  // namespace thixo

@@ -112,7 +112,7 @@ TEST(Write, OverwrittenValuesAreNoticed) {
     NoGrad guard;
     b.add_(1);
   }
-  const std::string text = error_text([&] { y.sum().backward(); });
+  const std::string text = error_of([&] { y.sum().backward(); });
   EXPECT_NE(text.find("ValueError: backward: a value that mul needs was overwritten in place"), std::string::npos)
       << text;
   EXPECT_NE(text.find("saved at version 0, now at version 1"), std::string::npos) << text;

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(not THIXO.exists(), reason="build/release/bin/th
 
 
 # Tests share the cores: threads that wait must not spin.
-ENVIRONMENT = {**os.environ, "OMP_WAIT_POLICY": "passive"}
+ENVIRONMENT = dict(os.environ)
 
 
 def thixo(*args, env=ENVIRONMENT, **kwargs):

@@ -14,12 +14,10 @@ Tensor with_strides(const Graph& g, ValueId v, const std::vector<Strides>& layou
 
 /// Strides of the view; nullopt where base's elements do not lie in the order that it needs.
 std::optional<Strides> strides_of_view(const GraphNode& n, const Tensor& base) {
-  if (n.op->name() != "view")  // all others take any layout
-    return n.op->view(Call{n.op, std::span<const Tensor>(&base, 1), n.attrs, n.at}).strides;
   try {
     return n.op->view(Call{n.op, std::span<const Tensor>(&base, 1), n.attrs, n.at}).strides;
   } catch (const Error& e) {
-    if (e.kind() != ErrorKind::Shape) throw;
+    if (e.kind() != ErrorKind::Shape || n.op->name() != "view") throw;  // all others take any layout
     return std::nullopt;
   }
 }
