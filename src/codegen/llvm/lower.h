@@ -123,7 +123,7 @@ class KernelLowering {
     const AccDecl* decl;
     bool folds;               // 16 lanes that the end of the declaring loop folds
     Value init;
-    std::vector<Value> cells;  // allocas, one for each element of the tile
+    std::vector<Value> cells;  // allocas, one for each element of the tile; im also beside Min and Max, Ops::nan_lanes
   };
   void block(const Block& body);
   void preload(const Block& body, size_t begin, size_t end);
@@ -161,8 +161,8 @@ class KernelLowering {
   void fold(const AccDecl& a);
   void update(const Stmt& s);
   Value& cell(AccState& a, const std::vector<Expr>& index);
-  Value new_cell(DType t, bool wide);
-  Value read_cell(const Value& cell, DType t, bool wide);
+  Value new_cell(Value start);
+  Value read_cell(const Value& cell);
   void write_cell(const Value& cell, Value v);
   llvm::AllocaInst* entry_alloca(llvm::Type* t, uint64_t align = 0);
   llvm::Type* block_type() { return llvm::ArrayType::get(b_.getInt8Ty(), 16 * kLanes); }  // the largest: complex128

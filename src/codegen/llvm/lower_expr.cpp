@@ -78,8 +78,10 @@ Value KernelLowering::make(Expr e, Mode mode, size_t scope) {
     case ExprOp::Acc: {
       AccState& a = accs_.at(e->i);
       const Value& c = cell(a, e->args);
-      const bool wide = lane_states_[facts_.acc_state(e->i)];
-      return at(scope, [&] { return read_cell(c, e->dtype, wide); });
+      return at(scope, [&] {
+        const Value v = read_cell(c);
+        return v.im != nullptr && !is_complex(e->dtype) ? ops_.with_nan(v) : v;
+      });
     }
     case ExprOp::Load: return load(e, scope);
     case ExprOp::Eq:
@@ -103,8 +105,7 @@ Value KernelLowering::make(Expr e, Mode mode, size_t scope) {
 Value KernelLowering::select_rare(Expr e) {
   const Value condition = lower(e->args[0]), usual = lower(e->args[2]);
   const bool wide = condition.wide() || usual.wide() || lane_dependent(e);
-  const Value result = new_cell(e->dtype, wide);
-  write_cell(result, wide ? ops_.splat(usual) : usual);
+  const Value result = new_cell(wide ? ops_.splat(usual) : usual);
   llvm::Value* any = condition.wide() ? b_.CreateOrReduce(condition.re) : condition.re;
   region(any, {}, [&] {
     const size_t before = std::exchange(innermost_home_, scopes_.size() - 1);
@@ -112,7 +113,7 @@ Value KernelLowering::select_rare(Expr e) {
     write_cell(result, wide ? ops_.splat(chosen) : chosen);
     innermost_home_ = before;
   });
-  return read_cell(result, e->dtype, wide);
+  return read_cell(result);
 }
 
 llvm::Value* KernelLowering::lane_axis(Mode mode) {

@@ -212,14 +212,17 @@ void KernelLowering::unrolled(const Stmt& s) {
 
 // ---- accumulators
 
-Value KernelLowering::new_cell(DType t, bool wide) {
-  llvm::Type* type = wide ? ops_.wide(ops_.type(t)) : ops_.type(t);
-  return {entry_alloca(type), is_complex(t) ? entry_alloca(type) : nullptr};
+Value KernelLowering::new_cell(Value start) {
+  const Value cell{entry_alloca(start.re->getType()), start.im != nullptr ? entry_alloca(start.im->getType()) : nullptr};
+  write_cell(cell, start);
+  return cell;
 }
 
-Value KernelLowering::read_cell(const Value& cell, DType t, bool wide) {
-  llvm::Type* type = wide ? ops_.wide(ops_.type(t)) : ops_.type(t);
-  return {b_.CreateLoad(type, cell.re), cell.im != nullptr ? b_.CreateLoad(type, cell.im) : nullptr};
+Value KernelLowering::read_cell(const Value& cell) {
+  const auto read = [&](llvm::Value* v) -> llvm::Value* {
+    return v == nullptr ? nullptr : b_.CreateLoad(llvm::cast<llvm::AllocaInst>(v)->getAllocatedType(), v);
+  };
+  return {read(cell.re), read(cell.im)};
 }
 
 void KernelLowering::write_cell(const Value& cell, Value v) {
@@ -240,10 +243,9 @@ void KernelLowering::declare(const Stmt& s, const AccDecl& a) {
   size_t count = 1;
   for (int n : a.tile) count *= static_cast<size_t>(n);
   if (wide) start = ops_.splat(start);
-  for (size_t i = 0; i < count; ++i) {
-    acc.cells.push_back(new_cell(a.dtype, wide));
-    write_cell(acc.cells.back(), start);
-  }
+  const bool extreme = a.combine == Combine::Min || a.combine == Combine::Max;
+  if (wide && extreme && is_float(a.dtype)) start.im = ops_.nan_lanes(start.re);
+  for (size_t i = 0; i < count; ++i) acc.cells.push_back(new_cell(start));
   lane_states_[state] = wide;
   StateSet written;
   written.set(state);
@@ -255,7 +257,7 @@ void KernelLowering::fold(const AccDecl& a) {
   AccState& acc = accs_.at(a.id);
   if (!acc.folds) return;
   for (Value& c : acc.cells) {
-    Value v = read_cell(c, a.dtype, true);
+    Value v = read_cell(c);
     for (int half = width_ / 2; half > 0; half /= 2) {
       llvm::SmallVector<int, kLanes> low, high;
       for (int i = 0; i < half; ++i) low.push_back(i), high.push_back(i + half);
@@ -266,9 +268,9 @@ void KernelLowering::fold(const AccDecl& a) {
     }
     v = {b_.CreateExtractElement(v.re, uint64_t{0}),
          v.im != nullptr ? b_.CreateExtractElement(v.im, uint64_t{0}) : nullptr};
+    if (v.im != nullptr && !is_complex(a.dtype)) v = ops_.with_nan(v);
     if (acc.init.re != nullptr) v = ops_.combine(a.combine, a.dtype, acc.init, v);
-    c = new_cell(a.dtype, false);
-    write_cell(c, v);
+    c = new_cell(v);
   }
   const size_t state = facts_.acc_state(a.id);
   lane_states_[state] = false;
@@ -296,11 +298,18 @@ void KernelLowering::update(const Stmt& s) {
   const size_t state = facts_.acc_state(s.acc);
   const DType t = a.decl->dtype;
   const bool wide = lane_states_[state];
-  Value v = lower(s.value);
+  const bool masked = wide && caps_.masked_all && s.kind == Stmt::Update && s.value->op == ExprOp::Select &&
+                      s.value->args[2] == neutral(a.decl->combine, t);
+  Value v = lower(masked ? s.value->args[1] : s.value);
   const Value c = cell(a, s.acc_index);
   if (wide) v = ops_.splat(v);
-  const Value old = read_cell(c, t, wide);
-  if (s.kind == Stmt::Update) v = ops_.combine(a.decl->combine, t, old, v);
+  const Value old = read_cell(c);
+  if (s.kind == Stmt::Update) {
+    v = ops_.combine(a.decl->combine, t, old, v);
+    if (masked) v = ops_.select(lower(s.value->args[0]).re, v, old);  // one instruction, where it has a mask
+  } else if (old.im != nullptr && v.im == nullptr) {
+    v.im = ops_.nan_lanes(v.re);
+  }
   if (wide && a.folds && lanes_->update_mask != nullptr) v = ops_.select(lanes_->update_mask, v, old);
   write_cell(c, v);
   StateSet written;

@@ -190,13 +190,26 @@ llvm::Value* Ops::shift(ExprOp op, DType t, llvm::Value* a, llvm::Value* b) {
   return is_unsigned(t) ? b_.CreateLShr(a, amount) : b_.CreateAShr(a, amount);
 }
 
-/// min_max of an accumulator and what is new. Only the comparison waits for the old value: whether the new one is nan
-/// is known before, and a nan that is there already stays (b > nan is false). A nan of its own, not b, since LLVM would
-/// make one condition of both.
-llvm::Value* Ops::extreme(bool max, DType t, llvm::Value* a, llvm::Value* b) {
-  if (!is_float(t)) return min_max(max, t, a, b);
-  llvm::Value* chosen = b_.CreateSelect(max ? b_.CreateFCmpOGT(b, a) : b_.CreateFCmpOLT(b, a), b, a);
-  return b_.CreateSelect(b_.CreateFCmpUNO(b, b), llvm::ConstantFP::getNaN(b->getType()), chosen);
+/// All bits where v is nan.
+llvm::Value* Ops::nan_lanes(llvm::Value* v) {
+  llvm::Type* bits = like(v, b_.getIntNTy(v->getType()->getScalarSizeInBits()));
+  return b_.CreateSExt(b_.CreateFCmpUNO(v, v), bits);
+}
+
+Value Ops::with_nan(Value v) {
+  llvm::Value* is_nan = b_.CreateICmpNE(v.im, llvm::Constant::getNullValue(v.im->getType()));
+  return {b_.CreateSelect(is_nan, llvm::ConstantFP::getNaN(v.re->getType()), v.re)};
+}
+
+/// min_max of an accumulator and what is new. Where the nan met so far stand beside it (im), one instruction waits for
+/// the old value and another for them; else a comparison and a blend do, since a nan that is there already stays (b > nan
+/// is false). A nan of its own, not b, since LLVM would make one condition of both.
+Value Ops::extreme(bool max, DType t, Value a, Value b) {
+  if (!is_float(t)) return {min_max(max, t, a.re, b.re)};
+  llvm::Value* better = max ? b_.CreateFCmpOGT(b.re, a.re) : b_.CreateFCmpOLT(b.re, a.re);
+  llvm::Value* chosen = b_.CreateSelect(better, b.re, a.re);
+  if (a.im != nullptr) return {chosen, b_.CreateOr(a.im, b.im != nullptr ? b.im : nan_lanes(b.re))};
+  return {b_.CreateSelect(b_.CreateFCmpUNO(b.re, b.re), llvm::ConstantFP::getNaN(b.re->getType()), chosen)};
 }
 
 Value Ops::combine(Combine c, DType t, Value a, Value b) {
@@ -209,8 +222,8 @@ Value Ops::combine(Combine c, DType t, Value a, Value b) {
   switch (c) {
     case Combine::Sum: return {f ? b_.CreateFAdd(a.re, b.re) : b_.CreateAdd(a.re, b.re)};
     case Combine::Prod: return {f ? b_.CreateFMul(a.re, b.re) : b_.CreateMul(a.re, b.re)};
-    case Combine::Min: return {extreme(false, t, a.re, b.re)};
-    case Combine::Max: return {extreme(true, t, a.re, b.re)};
+    case Combine::Min: return extreme(false, t, a, b);
+    case Combine::Max: return extreme(true, t, a, b);
     case Combine::Or: return {b_.CreateOr(a.re, b.re)};
     case Combine::And: return {b_.CreateAnd(a.re, b.re)};
   }

@@ -39,6 +39,9 @@ class Ops {
   /// Any node but leaves and memory.
   Value emit(const ExprNode& n, std::span<const Value> args);
   Value combine(Combine c, DType t, Value a, Value b);
+  /// What the im of a float accumulator of Min or Max holds: where it has met nan. And the accumulator with these.
+  llvm::Value* nan_lanes(llvm::Value* v);
+  Value with_nan(Value v);
   Value select(llvm::Value* c, Value a, Value b);
   Value cast(Value v, DType from, DType to);
   llvm::Value* half_to_f32(llvm::Value* bits, DType half);
@@ -50,7 +53,7 @@ class Ops {
   llvm::Value* int_op(ExprOp op, DType t, std::span<const Value> args);
   llvm::Value* compare(ExprOp op, DType t, llvm::Value* a, llvm::Value* b);
   llvm::Value* min_max(bool max, DType t, llvm::Value* a, llvm::Value* b);
-  llvm::Value* extreme(bool max, DType t, llvm::Value* a, llvm::Value* b);
+  Value extreme(bool max, DType t, Value a, Value b);
   llvm::Value* divide(ExprOp op, DType t, llvm::Value* a, llvm::Value* b);
   llvm::Value* shift(ExprOp op, DType t, llvm::Value* a, llvm::Value* b);
   llvm::Value* float_to_int(llvm::Value* v, DType to);

@@ -42,6 +42,12 @@ struct Rounded {
 };
 Rounded round_by_adding(Expr x, double scale, int bias);
 
+/// x = 2^exponent m of a positive normal x, sqrt(1/2) <= m < sqrt(2); the exponent as a float.
+struct Scaled {
+  Expr exponent, m;
+};
+Scaled split_exponent(Expr x);
+
 /// p * 2^n for the n of `r` (made with bias power_bias): any n for which the result is finite, denormal or zero.
 int power_bias(Expr x);
 Expr times_power(Expr p, const Rounded& r);

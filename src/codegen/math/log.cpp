@@ -10,28 +10,6 @@
 namespace thixo::codegen {
 namespace {
 
-struct Parts {
-  Expr exponent;  // k, a float
-  Expr m;
-};
-
-// x is positive and normal. Taking sqrt(1/2) from the bits before the exponent is cut off puts m around 1.
-Parts split_exponent(Expr x) {
-  if (!is_f64(x)) {
-    Expr low = constant_int(0x3f3504f3, DType::I32);
-    Expr bits = bitcast(x, DType::I32) - low;
-    Expr m = bitcast((bits & constant_int(0x7fffff, DType::I32)) + low, DType::F32);
-    return {cast(shift_right(bits, 23), DType::F32), m};
-  }
-  // i64 to f64 is slow without AVX-512: the exponent is put under the bits of 2^52 instead. 2^62 keeps it positive.
-  Expr low = constant_int(0x3fe6a09e667f3bcd, DType::U64);
-  Expr bits = bitcast(x, DType::U64) - low;
-  Expr m = bitcast((bits & constant_int(0xfffffffffffff, DType::U64)) + low, DType::F64);
-  Expr biased = shift_right(bits + constant_int(int64_t{1} << 62, DType::U64), 52);
-  Expr k = bitcast(biased | constant_int(0x4330000000000000, DType::U64), DType::F64) - (0x1p52 + 1024);
-  return {k, m};
-}
-
 /// k ln2 + log(1+f)
 Expr log_of_parts(Expr k, Expr f) {
   const std::span<const double> ln2 = for_type(f, kLn2F32, kLn2F64);
@@ -52,6 +30,23 @@ Expr log_of_parts(Expr k, Expr f) {
 Expr smallest_normal(Expr x) { return is_f64(x) ? num(0x1p-1022, x) : num(0x1p-126, x); }
 
 }  // namespace
+
+// Taking sqrt(1/2) from the bits before the exponent is cut off puts m around 1.
+Scaled split_exponent(Expr x) {
+  if (!is_f64(x)) {
+    Expr low = constant_int(0x3f3504f3, DType::I32);
+    Expr bits = bitcast(x, DType::I32) - low;
+    Expr m = bitcast((bits & constant_int(0x7fffff, DType::I32)) + low, DType::F32);
+    return {cast(shift_right(bits, 23), DType::F32), m};
+  }
+  // i64 to f64 is slow without AVX-512: the exponent is put under the bits of 2^52 instead. 2^62 keeps it positive.
+  Expr low = constant_int(0x3fe6a09e667f3bcd, DType::U64);
+  Expr bits = bitcast(x, DType::U64) - low;
+  Expr m = bitcast((bits & constant_int(0xfffffffffffff, DType::U64)) + low, DType::F64);
+  Expr biased = shift_right(bits + constant_int(int64_t{1} << 62, DType::U64), 52);
+  Expr k = bitcast(biased | constant_int(0x4330000000000000, DType::U64), DType::F64) - (0x1p52 + 1024);
+  return {k, m};
+}
 
 Expr expand_log(Expr x) {
   Expr infinity = num(INFINITY, x);

@@ -59,10 +59,7 @@ Values place_of(const Call& c, bool largest) {
     return {place_in_pieces(x, piece, largest).reshape(single)};
   Tensor extreme = largest ? x.amax(d, true) : x.amin(d, true);
   Tensor here = is_float(x.dtype()) ? logical_or(eq(x, extreme), isnan(x)) : eq(x, extreme);
-  Shape along(static_cast<size_t>(rank), Dim(1));
-  along[static_cast<size_t>(d)] = n;
-  const int64_t behind = std::numeric_limits<int64_t>::max();
-  Tensor first = where(here, iota(n).view(along), behind).amin(d, c.flag("keepdim"));
+  Tensor first = first_true(here, {d}, c.flag("keepdim"));
   return {all ? first.reshape(single) : first};
 }
 
@@ -150,6 +147,29 @@ void def_amin(Op& op) {
       .grad(shared_gradient)
       .batch(along("dim"))
       .samples(extreme_samples);
+}
+
+void def_first_true(Op& op) {
+  op.schema("first_true(input: Bool, dim: dims, keepdim: bool = false) -> Index @private")
+      .doc("The first place along `dim`, which is one, that is true; the largest integer where none is.")
+      .infer([](Infer& c) { c.result(DType::I64, reduced_shape(c)); })
+      .nest([](NestCtx& c) {
+        reduce_nest(c, Combine::Min, [&](Expr v) {
+          Expr place = c.reduce.empty() ? constant_int(0, DType::I64) : axis(c.reduce[0].axis);
+          return select(v, place, constant_int(std::numeric_limits<int64_t>::max(), DType::I64));
+        });
+      })
+      .no_grad()
+      .batch(along("dim"))
+      .samples([] {
+        auto with = [](int d, bool keep) {
+          return std::vector<std::pair<std::string, Attr>>{{"dim", Shape{d}}, {"keepdim", keep}};
+        };
+        SampleTensor here{.shape = {3, 4}, .dtype = DType::Bool, .values = {0, 0, 1, 0, 1}};
+        return std::vector<Sample>{{.in = {here}, .attrs = with(-1, false)},
+                                   {.in = {here}, .attrs = with(0, true)},
+                                   {.in = {{.shape = {}, .dtype = DType::Bool}}, .attrs = with(0, false)}};
+      });
 }
 
 void def_argmax(Op& op) {
