@@ -21,7 +21,7 @@ std::vector<Row> rows_for(const std::string& pattern, bool all) {
   for (int i = 0; i < op_count(); ++i) {
     const OpDef& op = op_at(i);
     const Schema& schema = op_schema(op);
-    if (schema.is_private && !all && schema.full_name() != pattern) continue;
+    if (schema.is_private && !schema.layer && !all && schema.full_name() != pattern) continue;
     if (schema.full_name().find(pattern) == std::string::npos) continue;
     rows.push_back({&op, schema.full_name(), op_facts(op)});
   }
@@ -45,7 +45,7 @@ void print_table(const std::vector<Row>& rows, bool all) {
     std::printf("%s\n", text.c_str());
   }
   std::printf("\n%zu ops%s\n", rows.size(),
-              all ? "" : "; --all adds those that stand behind layers and other ops, such as batch_norm");
+              all ? "" : "; --all adds those that only other ops use");
 }
 
 /// What one op takes and does.

@@ -15,7 +15,8 @@
 // Tensor[] of a composite: as many as the call gives.
 // Forms: by default a function, a method of the operand named `input` (else of the first), and out=. @inplace adds
 // name_, @nn: in nn.functional only (no method), @creation: a new tensor (its options also take requires_grad),
-// @private: C++ inside the library only; with @inplace, name_ alone is public (uniform_).
+// @private: C++ inside the library only; with @inplace, name_ alone is public (uniform_); with @layer, a function of
+// its name in nn.functional is, which also writes the results to the operands of their names (batch_norm).
 #pragma once
 
 #include <string>
@@ -60,7 +61,7 @@ struct THIXO_API Schema {
   std::vector<AttrDecl> attrs;
   std::vector<ResultDecl> results;
   std::vector<ParamRef> params;
-  bool inplace = false, nn = false, creation = false, is_private = false;
+  bool inplace = false, nn = false, creation = false, is_private = false, layer = false;
   int visible_results() const;
   /// Which operand declaration stands behind operand i of a call with n operands (a list takes as many as it has).
   size_t operand_at(size_t i, size_t n) const;

@@ -215,6 +215,8 @@ class Parser {
       s.creation = true;
     } else if (w == "private") {
       s.is_private = true;
+    } else if (w == "layer") {
+      s.layer = true;
     } else {
       fail("unknown form '@" + w + "'");
     }

@@ -109,7 +109,7 @@ def full_name(schema):
 
 
 def public(schema):
-    return "@private" not in schema.flags or "@inplace" in schema.flags
+    return "@private" not in schema.flags or schema.flags & {"@inplace", "@layer"}
 
 
 def has_method(schema):
@@ -212,6 +212,10 @@ def forms_of(schema, case):
             out = thixo.full(tuple(made.shape), 1, dtype=made.dtype)
             assert call(f, schema, case, out=out)[1] is out
             found["out="] = [out]
+    if "@layer" in schema.flags:  # its function returns the first result and writes the others
+        f, operands = getattr(thixo.nn.functional, schema.name), case.operands(schema)
+        made = f(**operands, **case.attributes(schema))
+        found["function"] = [made] + [operands[name] for name in schema.results[1:]]
     if has_method(schema):
         f = overload_of(thixo.Tensor, schema.name, schema)
         found["method"] = listed(call(f, schema, case, schema.receiver)[1])

@@ -196,10 +196,13 @@ void def_batch_norm(Op& op) {
   op.schema(
         "batch_norm(input: Float, running_mean: Float?, running_var: Float?, weight: Float?, bias: Float?, training: "
         "bool = false, momentum: float = 0.1, eps: float = 1e-5) -> (out: Float, running_mean: Float, running_var: "
-        "Float, _mean: Float, _rstd: Float) @private")
+        "Float, _mean: Float, _rstd: Float) @private @layer")
       .doc(
           "(x - mean) / sqrt(var + eps) * weight + bias over each channel (dim 1), with the batch's statistics in "
           "training and the running ones otherwise; also returns the running statistics after this batch.")
+      .example(
+          ">>> thixo.nn.functional.batch_norm(thixo.tensor([[1.], [3.]]), None, None, training=True)\n"
+          "tensor([[-1.0000],\n        [ 1.0000]])")
       .source("Ioffe and Szegedy 2015, https://arxiv.org/abs/1502.03167")
       .compose(batch_norm)
       .grad(batch_norm_grad)
