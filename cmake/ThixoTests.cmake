@@ -80,8 +80,16 @@ endforeach()
 
 # Every op in every way; it links only the engine, so it is built before the layers above.
 file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/conformance/*.cpp)
-thixo_test_program(conformance_test SOURCES ${sources}
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+set(op_forms ${PROJECT_BINARY_DIR}/gen/op_forms.cpp)
+add_custom_command(
+  OUTPUT ${op_forms}
+  COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tools/opforms.py ${PROJECT_SOURCE_DIR}/src/ops ${op_forms}
+  DEPENDS ${PROJECT_SOURCE_DIR}/tools/opforms.py ${PROJECT_SOURCE_DIR}/tools/opgen.py thixo_opgen
+  COMMENT "opforms: every op by its public C++ names" VERBATIM)
+thixo_test_program(conformance_test SOURCES ${sources} ${op_forms}
                    LIBRARIES thixo_engine_static SHARDS 4)
+target_include_directories(conformance_test PRIVATE ${PROJECT_SOURCE_DIR}/tests/conformance)
 if(TARGET thixo_compiler)
   add_dependencies(conformance_test thixo_compiler)  # compiled programs need it
 endif()

@@ -213,3 +213,10 @@ def test_empty_batches_work():
     assert y.shape == (0, 2)
     y.sum().backward()
     assert net[0].weight.grad.abs().sum().item() == 0
+
+
+def test_errors_within_an_op_name_the_callers_line():
+    with pytest.raises(thixo.ValueError) as e:
+        thixo.tile(thixo.ones(2), (-1,))  # made of repeat
+    assert "test_errors.py:" in str(e.value)
+    assert ".cpp:" not in str(e.value)

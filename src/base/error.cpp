@@ -29,6 +29,13 @@ Error& Error::at(std::string_view where) {
   return *this;
 }
 
+Error& Error::at_call(const std::source_location& where) {
+  if (in_module_) return *this;
+  if (has_at_) text_.erase(text_.rfind(kAt));
+  has_at_ = false;
+  return where.line() != 0 ? at(where) : *this;
+}
+
 Error& Error::in_module(std::string_view path) {
   if (in_module_) return *this;
   in_module_ = true;

@@ -62,5 +62,18 @@ TEST(Error, NamesTheModuleOnce) {
   EXPECT_STREQ(without.what(), "ValueError: v\n  need  n\n  at    fc1  (train.py:3)");
 }
 
+TEST(Error, TheCallsPlaceReplacesOnesWithinIt) {
+  const auto here = std::source_location::current();
+  const std::string place = "error_test.cpp:" + std::to_string(here.line());
+  Error e = ValueError("v");
+  e.at("inner.cpp:1").at_call(here).need("n");
+  EXPECT_EQ(e.what(), "ValueError: v\n  need  n\n  at    " + place);
+  e.at_call({});  // called from Python, whose place is added later
+  EXPECT_STREQ(e.what(), "ValueError: v\n  need  n");
+  EXPECT_FALSE(e.has_at());
+  e.in_module("fc1").at_call(here);  // the module's own call has been noted
+  EXPECT_STREQ(e.what(), "ValueError: v\n  need  n\n  at    fc1");
+}
+
 }  // namespace
 }  // namespace thixo

@@ -80,13 +80,17 @@ Interpreter& interpreter_at(int level) {
   return *levels[static_cast<size_t>(level) - 1];
 }
 
-Values dispatch(const Call& call) {
+// What a composite is made of, or a transform makes of a call, has places in the library: errors get the call's.
+Values dispatch(const Call& call) try {
   DispatchState& s = dispatch_state();
   int level = s.levels.empty() ? 0 : highest_level(call);
   if (s.grad_enabled && call.op->differentiable && wants_grad(call, level))
     return dispatch_table().tape(call, below_tape);
   if (level > 0) return interpreter_at(level).apply(call);
   return dispatch_bottom(call, s.bottom.size());
+} catch (Error& e) {
+  e.at_call(call.at);
+  throw;
 }
 
 Values dispatch_bottom(const Call& call, size_t depth) {
@@ -94,7 +98,7 @@ Values dispatch_bottom(const Call& call, size_t depth) {
   return dispatch_state().bottom[depth - 1]->apply(call);
 }
 
-void dispatch_inplace(const Call& call, const Tensor& self) {
+void dispatch_inplace(const Call& call, const Tensor& self) try {
   DispatchState& s = dispatch_state();
   int level = s.levels.empty() ? 0 : highest_level(call);
   bool plain = level == 0 && s.bottom.empty() && !(s.grad_enabled && (self.requires_grad() || wants_grad(call, 0)));
@@ -104,9 +108,12 @@ void dispatch_inplace(const Call& call, const Tensor& self) {
     return;
   }
   dispatch_table().tape_write(self, dispatch1(call), call);
+} catch (Error& e) {
+  e.at_call(call.at);
+  throw;
 }
 
-void dispatch_out(const Call& call, std::span<const Tensor> out) {
+void dispatch_out(const Call& call, std::span<const Tensor> out) try {
   if (dispatch_state().grad_enabled && (wants_grad(call, 0) || out[0].requires_grad())) {
     throw call
         .error(ErrorKind::Value, "out= does not support automatic differentiation, but an argument requires a gradient")
@@ -128,6 +135,9 @@ void dispatch_out(const Call& call, std::span<const Tensor> out) {
   }
   dispatch_table().eager_into(call, out);
   for (const Tensor& t : out) note_write(t, call.op, call.at);
+} catch (Error& e) {
+  e.at_call(call.at);
+  throw;
 }
 
 RngKey draw_key(const Call& call, Generator* g) {

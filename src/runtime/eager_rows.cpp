@@ -25,8 +25,10 @@ class KeyWriter {
   template <class T> void put(const T& v) { key_.append(reinterpret_cast<const char*>(&v), sizeof v); }
   void size(const SmallVec<int64_t, 8>& sizes, Dim d) {
     const auto at = std::find(sizes.begin(), sizes.end(), d.value());
-    put(at == sizes.end() ? d.value() : -1 - static_cast<int64_t>(at - sizes.begin()));
+    put(at != sizes.end());
+    put(at == sizes.end() ? d.value() : static_cast<int64_t>(at - sizes.begin()));
   }
+  /// Which of the sizes each number is; with none, as for a list of dims, the numbers themselves.
   void shape(const SmallVec<int64_t, 8>& sizes, const Shape& s) {
     put(s.size());
     for (Dim d : s) size(sizes, d);
@@ -54,13 +56,15 @@ std::string row_key(const Call& call, const SmallVec<int64_t, 8>& sizes) {
     w.put(t.defined() ? static_cast<int>(t.dtype()) : -1);
     if (t.defined()) w.shape(sizes, t.shape());
   }
-  for (const Attr& a : call.attrs) {
+  for (size_t i = 0; i < call.attrs.size(); ++i) {
+    const Attr& a = call.attrs[i];
+    const bool of_sizes = call.op->schema.attrs[i].kind == AttrKind::Size;
     w.put(a.index());
     if (const bool* v = std::get_if<bool>(&a)) w.put(*v);
     if (const Dim* v = std::get_if<Dim>(&a)) w.put(v->value());
     if (const double* v = std::get_if<double>(&a)) w.put(*v);
     if (const Scalar* v = std::get_if<Scalar>(&a)) w.scalar(*v);
-    if (const Shape* v = std::get_if<Shape>(&a)) w.shape(sizes, *v);
+    if (const Shape* v = std::get_if<Shape>(&a)) w.shape(of_sizes ? sizes : SmallVec<int64_t, 8>(), *v);
     if (const DType* v = std::get_if<DType>(&a)) w.put(*v);
     if (const std::string* v = std::get_if<std::string>(&a)) w.text(*v);
   }

@@ -109,6 +109,16 @@ TEST(EagerRows, AttributesAreNotForgotten) {
   EXPECT_EQ(a, values(layer_normed(x, 1e-5)));
 }
 
+TEST(EagerRows, DimsAreNotTakenForSizes) {
+  const Tensor x = random_tensor({5, 2, 7});
+  for (const int64_t dim : {2, -2, 1, -1}) {
+    const Tensor want = log(exp(x).sum({dim}));
+    EXPECT_EQ(x.logsumexp({dim}).shape(), want.shape()) << dim;
+    EXPECT_LT((x.logsumexp({dim}) - want).abs().max().item<float>(), 1e-5F) << dim;
+  }
+  EXPECT_THROW(random_tensor({2, 3}).logsumexp({2}), Error);
+}
+
 TEST(EagerRows, CrossEntropy) {
   const Tensor x = random_tensor({6, 40}), t = tensor<int64_t>({0, 39, 7, 7, -100, 3}, {6});
   const std::vector<std::pair<std::string, Attr>> attrs = {{"ignore_index", Dim(-100)}, {"label_smoothing", 0.0}};

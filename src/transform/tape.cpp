@@ -240,7 +240,7 @@ Values OpNode::pointwise_grads(TapeGrad& ctx) const {
   return out;
 }
 
-Values OpNode::apply(std::span<const Tensor> g, const GradRun& how) {
+Values OpNode::apply(std::span<const Tensor> g, const GradRun& how) try {
   if (freed()) {
     throw ValueError("backward: the saved values of " + op->name() + " were freed by an earlier backward")
         .fix("pass retain_graph=true to the first backward when the graph is used again")
@@ -272,6 +272,9 @@ Values OpNode::apply(std::span<const Tensor> g, const GradRun& how) {
     }
   }
   return out;
+} catch (Error& e) {
+  e.at_call(at);
+  throw;
 }
 
 void OpNode::release_saved() {

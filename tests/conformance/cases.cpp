@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <random>
 
 #include "backend/reference/reference.h"
@@ -302,6 +303,20 @@ Tensor converted(const Tensor& t, DType dtype) {
 }
 
 Tensor copied(const Tensor& t) { return t.defined() ? converted(t, t.dtype()) : t; }
+
+bool same_bits(const Tensor& a, const Tensor& b) {
+  if (a.dtype() != b.dtype() || !(a.shape() == b.shape())) return false;
+  Tensor x = copied(a), y = copied(b);
+  for (int64_t i = 0; is_differentiable(x.dtype()) && i < x.numel().value(); ++i) {
+    const auto u = reference::read_element(x, i), v = reference::read_element(y, i);
+    auto one_nan = [&](long double p, long double q) { return std::isnan(p) && std::isnan(q) ? NAN : p; };
+    const std::complex<long double> common(one_nan(u.real(), v.real()), one_nan(u.imag(), v.imag()));
+    if (common == common) continue;
+    reference::write_element(x, i, common);
+    reference::write_element(y, i, {one_nan(v.real(), u.real()), one_nan(v.imag(), u.imag())});
+  }
+  return std::memcmp(x.raw_data(), y.raw_data(), x.nbytes()) == 0;
+}
 
 bool is_random(const OpDef& op) {
   for (const AttrDecl& a : op.schema.attrs) {

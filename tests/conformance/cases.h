@@ -50,6 +50,9 @@ Tolerance tolerance_of(const OpDef& op, DType t, const TensorList& in);
 /// Empty when equal within the tolerance; else the first place that differs. `want` may be of a wider dtype.
 std::string difference(const Tensor& got, const Tensor& want, Tolerance tolerance);
 
+/// Equal but for the sign and payload of nan, the only bits that kernels leave open (ir/kernel_ir.h).
+bool same_bits(const Tensor& a, const Tensor& b);
+
 bool is_random(const OpDef& op);
 /// Whether results are made of floats of the operands, so that a reference in f64 is the truth.
 bool in_floats(const OpDef& op);

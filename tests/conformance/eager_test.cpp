@@ -2,8 +2,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 
 #include "backend/reference/reference.h"
 #include "cases.h"
@@ -16,21 +14,6 @@ class Eager : public ::testing::TestWithParam<int> {
  protected:
   const OpDef& op() const { return op_by_id(GetParam()); }
 };
-
-/// Equal but for the sign and payload of nan, the only bits that kernels leave open (ir/kernel_ir.h).
-bool same_bits(const Tensor& a, const Tensor& b) {
-  if (a.dtype() != b.dtype() || !(a.shape() == b.shape())) return false;
-  Tensor x = copied(a), y = copied(b);
-  for (int64_t i = 0; is_differentiable(x.dtype()) && i < x.numel().value(); ++i) {
-    const auto u = reference::read_element(x, i), v = reference::read_element(y, i);
-    auto one_nan = [&](long double p, long double q) { return std::isnan(p) && std::isnan(q) ? NAN : p; };
-    const std::complex<long double> common(one_nan(u.real(), v.real()), one_nan(u.imag(), v.imag()));
-    if (common == common) continue;
-    reference::write_element(x, i, common);
-    reference::write_element(y, i, {one_nan(v.real(), u.real()), one_nan(v.imag(), u.imag())});
-  }
-  return std::memcmp(x.raw_data(), y.raw_data(), x.nbytes()) == 0;
-}
 
 /// Whether the op, or one that it is composed of, may reduce dims.
 bool adds_up(const OpDef& op) {
