@@ -44,8 +44,7 @@ void print_table(const std::vector<Row>& rows, bool all) {
       text += c + 1 < line.size() ? line[c] + std::string(width[c] - line[c].size() + 2, ' ') : line[c];
     std::printf("%s\n", text.c_str());
   }
-  std::printf("\n%zu ops%s\n", rows.size(),
-              all ? "" : "; --all adds those that only other ops use");
+  std::printf("\n%zu ops%s\n", rows.size(), all ? "" : "; --all adds those that only other ops use");
 }
 
 /// What one op takes and does.

@@ -163,7 +163,9 @@ def is_attr(kind):
 def all_ops():
     """Full name -> names of attributes; None for ops that users do not see, whose attributes need no case."""
     return {
-        d.op: None if "@private" in d.text and "@layer" not in d.text else [n for n, kind, _ in d.params if is_attr(kind) and n != "device"]
+        d.op: None
+        if "@private" in d.text and "@layer" not in d.text
+        else [n for n, kind, _ in d.params if is_attr(kind) and n != "device"]
         for d in definitions()
     }
 

@@ -38,8 +38,7 @@ TEST_P(EveryForm, GivesTheBitsOfTheOp) {
         const auto expect_same = [&](const Values& got, const char* form) {
           ASSERT_LE(got.size(), want.size());  // hidden results stay hidden
           ASSERT_EQ(got.size(), op().schema.results[0].list ? want.size() : op().schema.visible_results());
-          for (size_t r = 0; r < got.size(); ++r)
-            EXPECT_TRUE(same_bits(got[r], want[r])) << form << ", result " << r;
+          for (size_t r = 0; r < got.size(); ++r) EXPECT_TRUE(same_bits(got[r], want[r])) << form << ", result " << r;
         };
         if (forms().function != nullptr) expect_same(forms().function(c.call()), "function");
         if (forms().method != nullptr) expect_same(forms().method(c.call()), "method");

@@ -143,7 +143,7 @@ class KernelLowering {
     bool written;
     llvm::Value* tail_index = nullptr;  // where the tail's elements are
     llvm::Value* tail = nullptr;
-    llvm::Value* spare = nullptr;   // room for them as a whole block
+    llvm::Value* spare = nullptr;  // room for them as a whole block
     llvm::PHINode* base = nullptr;  // the buffer, or what makes the index lead to the spare room
   };
   struct Rounds {
@@ -179,18 +179,18 @@ class KernelLowering {
   llvm::Function* function_ = nullptr;
   llvm::StructType* args_type_ = nullptr;
   std::vector<Scope> scopes_;
-  size_t innermost_home_ = 0;                    // values go no further out: the region of a rare Select
-  std::vector<size_t> axis_scope_;               // by axis slot: the scope that defines it
-  std::vector<llvm::Value*> axis_value_;         // by axis slot: Serial axes
+  size_t innermost_home_ = 0;  // values go no further out: the region of a rare Select
+  std::vector<size_t> axis_scope_;  // by axis slot: the scope that defines it
+  std::vector<llvm::Value*> axis_value_;  // by axis slot: Serial axes
   std::unordered_map<size_t, int64_t> constant_axis_;  // by axis slot: Unrolled axes now
   std::unordered_map<size_t, unsigned> unrolled_depth_;
   std::optional<Lanes> lanes_;
-  StateSet lane_states_;                         // accumulators that now have a value per lane
+  StateSet lane_states_;  // accumulators that now have a value per lane
   std::unordered_map<int, AccState> accs_;
   std::vector<llvm::Value*> buffers_;
   llvm::Value* dummy_ = nullptr;
   llvm::Value* spare_block_ = nullptr;
-  std::vector<Stream> streams_;                  // of the loop that is being lowered, where its tail is shared
+  std::vector<Stream> streams_;  // of the loop that is being lowered, where its tail is shared
   std::vector<llvm::Value*> stream_blocks_;
 };
 

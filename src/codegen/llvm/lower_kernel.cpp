@@ -213,7 +213,8 @@ void KernelLowering::unrolled(const Stmt& s) {
 // ---- accumulators
 
 Value KernelLowering::new_cell(Value start) {
-  const Value cell{entry_alloca(start.re->getType()), start.im != nullptr ? entry_alloca(start.im->getType()) : nullptr};
+  const Value cell{entry_alloca(start.re->getType()),
+                   start.im != nullptr ? entry_alloca(start.im->getType()) : nullptr};
   write_cell(cell, start);
   return cell;
 }

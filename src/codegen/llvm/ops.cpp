@@ -202,8 +202,8 @@ Value Ops::with_nan(Value v) {
 }
 
 /// min_max of an accumulator and what is new. Where the nan met so far stand beside it (im), one instruction waits for
-/// the old value and another for them; else a comparison and a blend do, since a nan that is there already stays (b > nan
-/// is false). A nan of its own, not b, since LLVM would make one condition of both.
+/// the old value and another for them; else a comparison and a blend do, since a nan that is there already stays (b >
+/// nan is false). A nan of its own, not b, since LLVM would make one condition of both.
 Value Ops::extreme(bool max, DType t, Value a, Value b) {
   if (!is_float(t)) return {min_max(max, t, a.re, b.re)};
   llvm::Value* better = max ? b_.CreateFCmpOGT(b.re, a.re) : b_.CreateFCmpOLT(b.re, a.re);

@@ -12,8 +12,8 @@ namespace {
 
 // --- |x|^y of f32: log2(x) and its product with y in f64, the rest in f32
 
-// The polynomial in halves of halves (Estrin): more operations than Horner's, but few that wait for each other, which is
-// what a loop as long as this one waits for.
+// The polynomial in halves of halves (Estrin): more operations than Horner's, but few that wait for each other, which
+// is what a loop as long as this one waits for.
 Expr in_halves(Expr x, std::span<const double> c) {
   if (c.size() == 1) return num(c[0], x);
   if (c.size() == 2) return fma(x, num(c[1], x), num(c[0], x));
