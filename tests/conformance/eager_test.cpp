@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "backend/reference/reference.h"
 #include "cases.h"
@@ -51,6 +52,49 @@ TEST_P(Eager, AgreesWithTheDefinition) {
       } catch (const Error& e) {
         ADD_FAILURE() << e.what();
       }
+    }
+  }
+}
+
+/// The first good sample with one operand and an attribute `dim`, and where that is; none for most ops.
+std::optional<std::pair<Sample, size_t>> along_a_dim(const OpDef& op) {
+  if (op.schema.is_private) return std::nullopt;  // their attributes belong to a shape
+  const std::vector<AttrDecl>& attrs = op.schema.attrs;
+  const auto dim = std::find_if(attrs.begin(), attrs.end(), [](const AttrDecl& a) { return a.name == "dim"; });
+  if (dim == attrs.end() || (dim->kind != AttrKind::Dim && dim->kind != AttrKind::Dims)) return std::nullopt;
+  for (const Sample& s : samples_of(op)) {
+    if (s.bad.empty() && s.in.size() == 1) return std::pair(s, static_cast<size_t>(dim - attrs.begin()));
+  }
+  return std::nullopt;
+}
+
+// Plans are kept by what they depend on: sizes that are also numbers of dims, in all orders, would show a wrong key.
+TEST_P(Eager, AlongEveryDim) {
+  const auto found = along_a_dim(op());
+  if (!found) return;
+  auto [s, at] = *found;
+  const DType t = dtypes_of(op())[dtypes_of(op()).size() > 1 ? 1 : 0];
+  for (const Shape& shape : {Shape{2, 3, 1}, Shape{3, 1, 2}, Shape{1, 2, 3}, Shape{2, 2, 5}, Shape{5, 2}, Shape{2, 5}}) {
+    s.in[0] = {.shape = shape, .dtype = s.in[0].dtype, .distinct = true};
+    for (int64_t d = -static_cast<int64_t>(shape.size()) - 1; d <= static_cast<int64_t>(shape.size()); ++d) {
+      TestCall c = make_call(op(), s, t);
+      c.attrs[at] = op().schema.attrs[at].kind == AttrKind::Dim ? Attr(Dim(d)) : Attr(Shape{d});
+      SCOPED_TRACE(c.str());
+      Values want, got;
+      std::string wanted_error, error;
+      try {
+        want = reference_of(c);
+      } catch (const Error& e) {
+        wanted_error = e.headline();
+      }
+      try {
+        got = dispatch(c.call());
+      } catch (const Error& e) {
+        error = e.headline();
+      }
+      EXPECT_EQ(error, wanted_error);
+      for (size_t r = 0; r < std::min(got.size(), want.size()); ++r)
+        EXPECT_EQ(difference(got[r], want[r], tolerance_of(op(), got[r].dtype(), c.in)), "") << "result " << r;
     }
   }
 }
