@@ -41,11 +41,16 @@ int64_t skinny_tile(int64_t other, int64_t k) {
   return std::max<int64_t>(64, round_up(kSmallWork / std::max<int64_t>(1, other * k), 64));
 }
 
+/// The size of the fewest equal parts of n that are no longer than `most`, rounded up.
+int64_t part_at_most(int64_t n, int64_t most, int64_t multiple) {
+  return round_up(ceil_div(n, ceil_div(n, most)), multiple);
+}
+
 /// Rows and columns of a tile. A library call packs what it reads anew, so tiles are as large as leaves enough of them.
 std::pair<int64_t, int64_t> library_tile(const Gemm& g) {
   constexpr int64_t kEnough = 8, kLeastRows = 64, kLeastColumns = 128;
   if (g.m * g.n * g.k <= kSmallWork) return {g.m, g.n};
-  int64_t rows = std::min<int64_t>(g.m, 256), columns = std::min<int64_t>(g.n, 512);
+  int64_t rows = part_at_most(g.m, 512, 16), columns = part_at_most(g.n, 1024, 32);
   while (ceil_div(g.m, rows) * ceil_div(g.n, columns) < kEnough && rows * columns * g.k > kSmallWork) {
     if (columns > kLeastColumns && (columns >= rows || rows <= kLeastRows)) {
       columns = round_up(ceil_div(columns, 2), 32);
