@@ -20,4 +20,18 @@ struct BackendInfo {
 };
 THIXO_API std::vector<BackendInfo> backends();
 
+/// Begins what the first product of matrices would wait for otherwise (oneDNN writes its kernels: 20 ms), on a thread
+/// in the background, which has ended with the destructor; nothing where ops have one thread. To be made early in
+/// main(), as the Python package does when it is imported:
+///
+///     int main() {
+///       const thixo::WarmUp warm;
+class THIXO_API WarmUp {
+ public:
+  WarmUp();
+  ~WarmUp();
+  WarmUp(const WarmUp&) = delete;
+  WarmUp& operator=(const WarmUp&) = delete;
+};
+
 }  // namespace thixo

@@ -1,6 +1,7 @@
 // The extension module: what the package python/thixo is made of.
 #include <limits>
 #include <map>
+#include <optional>
 
 #include "py.h"
 #include "thixo/backend.h"
@@ -148,6 +149,9 @@ void add_core(nb::module_& m) {
 NB_MODULE(_thixo, m) {
   using namespace thixo::py;
   m.doc() = "The C++ core of thixo.";
+  static std::optional<thixo::WarmUp> warm;
+  warm.emplace();
+  nb::module_::import_("atexit").attr("register")(nb::cpp_function([] { warm.reset(); }));
   nb::set_leak_warnings(false);  // Tensor, the dtypes and their methods live as long as the process, on purpose
   add_errors(m);
   add_dtypes(m);

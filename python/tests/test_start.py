@@ -40,6 +40,21 @@ def test_the_first_training_step_comes_soon(tmp_path):
     assert seconds(FIRST_STEP, tmp_path) < 0.25
 
 
+FORK_AT_ONCE = """
+import os, thixo
+child = os.fork()
+a = thixo.ones(64, 64)
+assert ((a @ a) == 64).all()
+if child:
+    raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_process_may_end_or_fork_while_it_warms_up():
+    for code in 10 * ["import thixo"] + 3 * [FORK_AT_ONCE]:
+        subprocess.run([sys.executable, "-c", code], env=environment(), check=True, timeout=60)
+
+
 def test_nothing_heavy_is_imported():
     code = "import sys; before = set(sys.modules); import thixo; print(*(set(sys.modules) - before))"
     out = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)

@@ -74,7 +74,8 @@ TEST_P(Eager, AlongEveryDim) {
   if (!found) return;
   auto [s, at] = *found;
   const DType t = dtypes_of(op())[dtypes_of(op()).size() > 1 ? 1 : 0];
-  for (const Shape& shape : {Shape{2, 3, 1}, Shape{3, 1, 2}, Shape{1, 2, 3}, Shape{2, 2, 5}, Shape{5, 2}, Shape{2, 5}}) {
+  for (const Shape& shape :
+       {Shape{2, 3, 1}, Shape{3, 1, 2}, Shape{1, 2, 3}, Shape{2, 2, 5}, Shape{5, 2}, Shape{2, 5}}) {
     s.in[0] = {.shape = shape, .dtype = s.in[0].dtype, .distinct = true};
     for (int64_t d = -static_cast<int64_t>(shape.size()) - 1; d <= static_cast<int64_t>(shape.size()); ++d) {
       TestCall c = make_call(op(), s, t);

@@ -172,6 +172,14 @@ TEST(Settings, AreHeeded) {
   }
 }
 
+TEST(WarmUp, MayEndAtOnceAndComeAgain) {
+  const Tensor a = randn({64, 48}), b = randn({48, 80});
+  const Tensor before = matmul(a, b);
+  for (int i = 0; i < 3; ++i) const WarmUp warm;
+  const WarmUp warm;
+  EXPECT_TRUE(eq(matmul(a, b), before).all().item<bool>());
+}
+
 /// Values and gradients of f with a cotangent that is not constant.
 template <class F> std::vector<Tensor> with_gradients(F f, std::vector<Tensor> in) {
   for (Tensor& t : in) t = t.detach().requires_grad_();

@@ -58,6 +58,9 @@ void add_cpu_entries() {
 void use_deterministic_algorithms(bool on) { detail::g_deterministic.store(on); }
 bool are_deterministic_algorithms_enabled() { return detail::deterministic(); }
 
+WarmUp::WarmUp() { cpu::onednn_prepare(); }
+WarmUp::~WarmUp() { cpu::onednn_prepared(); }
+
 std::vector<BackendInfo> backends() {
   const codegen::PackTable* pack = codegen::active_pack();
   std::vector<BackendInfo> out{{"cpu kernels", pack == nullptr ? "none" : pack->isa}};

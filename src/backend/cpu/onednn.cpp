@@ -1,13 +1,19 @@
 #include "backend/cpu/onednn.h"
 
+#include <pthread.h>
+
 #include <algorithm>
+#include <mutex>
 #include <string>
+#include <thread>
+#include <utility>
 
 #include "backend/cpu/lru_cache.h"
 #include "backend/cpu/onednn_internal.h"
 #include "backend/cpu/scratch.h"
 #include "base/env.h"
 #include "thixo/error.h"
+#include "thixo/parallel.h"
 
 #ifdef THIXO_WITH_ONEDNN
 
@@ -94,6 +100,48 @@ void onednn_sgemm(const Gemm& g) {
 
 namespace {
 
+/// A small product on a thread of its own. It must be over before the process forks or its exit handlers run: oneDNN's
+/// tables, made on that thread, are destroyed by them.
+class FirstProduct {
+ public:
+  static FirstProduct& the() {
+    static FirstProduct& p = *new FirstProduct;
+    return p;
+  }
+  void start() {
+    const std::lock_guard lock(mutex_);
+    if (!std::exchange(started_, true)) thread_ = std::thread(run);
+  }
+  void join() {
+    const std::lock_guard lock(mutex_);
+    if (thread_.joinable()) thread_.join();
+  }
+
+ private:
+  FirstProduct() {
+    pthread_atfork([] { the().join(); }, nullptr, nullptr);
+  }
+  static void run() {
+    const OneThread one;
+    const float ones[4] = {1, 1, 1, 1};
+    float out[4];
+    dnnl_sgemm('N', 'N', 2, 2, 2, 1.0F, ones, 2, ones, 2, 0.0F, out, 2);
+  }
+
+  std::mutex mutex_;
+  std::thread thread_;
+  bool started_ = false;
+};
+
+}  // namespace
+
+void onednn_prepare() {
+  if (onednn_present() && get_num_threads() > 1) FirstProduct::the().start();
+}
+void onednn_prepared() { FirstProduct::the().join(); }
+
+namespace {
+
 struct MatmulPlan {
   dnnl::matmul primitive;
   memory::desc a, b, c, bias, scratch;
@@ -165,6 +213,8 @@ bool onednn_bf16() { return false; }
 const char* onednn_version() { return ""; }
 bool onednn_takes(const Gemm&) { return false; }
 void onednn_sgemm(const Gemm&) { absent(); }
+void onednn_prepare() {}
+void onednn_prepared() {}
 void onednn_matmul(const Gemm&) { absent(); }
 std::shared_ptr<const ConvPlan> ConvPlan::of(const ConvShape&) { absent(); }
 

@@ -25,6 +25,9 @@ const char* onednn_version();
 bool onednn_takes(const Gemm& g);
 /// f32 product on this thread, without a set-up cost (a primitive, which takes a millisecond to make, is no faster).
 void onednn_sgemm(const Gemm& g);
+/// WarmUp: the first onednn_sgemm() then finds the kernels written. The same kernels, so the same bits.
+void onednn_prepare();
+void onednn_prepared();
 /// bf16 product on this thread, by a primitive that is kept by shape.
 void onednn_matmul(const Gemm& g);
 
