@@ -275,7 +275,10 @@ llvm::Value* Ops::float_to_int(llvm::Value* v, DType to) {
 
 llvm::Value* Ops::half_to_f32(llvm::Value* bits, DType half) {
   if (half == DType::F16 && caps_.f16) {
-    return b_.CreateFPExt(b_.CreateBitCast(bits, like(bits, b_.getHalfTy())), like(bits, b_.getFloatTy()));
+    llvm::Type* f32 = like(bits, b_.getFloatTy());
+    llvm::Value* v = b_.CreateFPExt(b_.CreateBitCast(bits, like(bits, b_.getHalfTy())), f32);
+    // Else LLVM compares the halves themselves (x is nan), which x86 can only lane by lane.
+    return b_.CreateIntrinsic(llvm::Intrinsic::arithmetic_fence, {f32}, {v});
   }
   return apply(widen(input(0, DType::U16), half), {bits}).re;
 }
