@@ -120,6 +120,22 @@ TEST(Func, VmapAlignsRanks) {
   EXPECT_EQ(func::vmap([&](const Tensor& a) { return a + f; })(x).dtype(), float32);
 }
 
+TEST(Func, VmapErrorsSpeakOfAnExample) {
+  const auto says = [](const std::function<void()>& f) -> std::string {
+    try {
+      f();
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "";
+  };
+  const auto view = func::vmap([](const Tensor& a) { return a.view({3}); });
+  EXPECT_NE(says([&] { view(ones({4, 2})); }).find("shape [3] does not fit 2 elements"), std::string::npos);
+  EXPECT_NE(says([&] { func::vmap(view)(ones({5, 4, 2})); }).find("does not fit 2 elements"), std::string::npos);
+  const auto random = func::vmap([](const Tensor& a) { return rand_like(a); });
+  EXPECT_NE(says([&] { random(ones({4, 2})); }).find("rand_like is random"), std::string::npos);
+}
+
 TEST(Func, VmapVmap) {
   Tensor x = f64({1, 2}), y = f64({10, 20, 30});
   Fn outer = func::vmap([](const Tensor& a, const Tensor& b) { return a * b; }, {.in_dims = {func::kNoBatch, 0}});

@@ -90,21 +90,25 @@ Values VmapLevel::creation(const Call& call) {
   return out;
 }
 
-/// No rule: example by example. `own_keys`: each with a random stream of its own.
+/// Example i by itself. `own_keys`: with a random stream of its own.
+Values VmapLevel::example(const Call& call, int64_t i, bool own_keys) const {
+  SmallVec<Tensor, 4> in;
+  for (const Tensor& t : call.in) in.push_back(t.defined() && owns(t) ? value(t).select(0, i) : t);
+  SmallVec<Attr, 4> attrs;
+  attrs.append(call.attrs.begin(), call.attrs.end());
+  for (Attr& a : attrs) {
+    if (RngKey* k = std::get_if<RngKey>(&a); k != nullptr && own_keys) *k = split(*k, static_cast<uint64_t>(i) + 1000);
+  }
+  return dispatch(Call{call.op, {in.data(), in.size()}, {attrs.data(), attrs.size()}, call.at});
+}
+
+/// No rule: example by example.
 Values VmapLevel::loop(const Call& call, bool own_keys) {
   const int64_t n = batch_.value();
   if (n == 0) throw NotImplementedError("vmap: " + call.op->name() + " over an empty batch").at(call.at);
   SmallVec<TensorList, 2> parts;
   for (int64_t i = 0; i < n; ++i) {
-    SmallVec<Tensor, 4> in;
-    for (const Tensor& t : call.in) in.push_back(t.defined() && owns(t) ? value(t).select(0, i) : t);
-    SmallVec<Attr, 4> attrs;
-    attrs.append(call.attrs.begin(), call.attrs.end());
-    for (Attr& a : attrs) {
-      if (RngKey* k = std::get_if<RngKey>(&a); k != nullptr && own_keys)
-        *k = split(*k, static_cast<uint64_t>(i) + 1000);
-    }
-    Values one = dispatch(Call{call.op, {in.data(), in.size()}, {attrs.data(), attrs.size()}, call.at});
+    Values one = example(call, i, own_keys);
     if (i == 0) parts.resize(one.size());
     for (size_t k = 0; k < one.size(); ++k) parts[k].push_back(std::move(one[k]));
   }
@@ -142,6 +146,16 @@ Values VmapLevel::apply(const Call& call) {
   const bool takes_key = std::any_of(call.attrs.begin(), call.attrs.end(),
                                      [](const Attr& a) { return std::holds_alternative<RngKey>(a); });
   if (takes_key) return random(call);
+  try {
+    return whole_batch(call);
+  } catch (const Error&) {
+    // It speaks of the batch's sizes. An example by itself has the same error in the user's sizes.
+    if (!batch_.is_symbolic() && batch_.value() > 0) example(call, 0, false);
+    throw;
+  }
+}
+
+Values VmapLevel::whole_batch(const Call& call) {
   if (call.op->schema.creation) return creation(call);
   bool done = false;
   Values out;

@@ -23,8 +23,10 @@ class VmapLevel final : public LevelInterpreter {
 
  private:
   Tensor batched(const Tensor& value) const;
+  Values whole_batch(const Call& call);
   Values pointwise(const Call& call);
   Values by_rule(const Call& call, bool& done);
+  Values example(const Call& call, int64_t i, bool own_keys) const;
   Values loop(const Call& call, bool own_keys);
   Values creation(const Call& call);
   Values random(const Call& call);
