@@ -36,6 +36,10 @@ bool wants_grad(const Call& call, int level) {
   return false;
 }
 
+bool only_watched(const DispatchState& s) {
+  return std::all_of(s.bottom.begin(), s.bottom.end(), [](const Interpreter* i) { return i->watches(); });
+}
+
 void check_out(const Call& call, const Spec& spec, const Tensor& out) {
   if (!(spec.shape == out.shape())) {
     throw call.error(ErrorKind::Shape,
@@ -69,6 +73,10 @@ void Interpreter::write(const Tensor&, const Tensor&) {
   throw NotImplementedError("this transform does not support in-place writes");
 }
 
+void Interpreter::into(const Call& call, std::span<const Tensor>) {
+  throw InternalError("an interpreter that does not watch was asked to compute " + call.op->name() + " in place");
+}
+
 int level_of(const Tensor& t) { return t.record()->wrapper ? t.record()->wrapper->level : 0; }
 
 Interpreter& interpreter_at(int level) {
@@ -98,12 +106,17 @@ Values dispatch_bottom(const Call& call, size_t depth) {
   return dispatch_state().bottom[depth - 1]->apply(call);
 }
 
+void dispatch_into(const Call& call, std::span<const Tensor> out, size_t depth) {
+  if (depth == 0) return dispatch_table().eager_into(call, out);
+  dispatch_state().bottom[depth - 1]->into(call, out);
+}
+
 void dispatch_inplace(const Call& call, const Tensor& self) try {
   DispatchState& s = dispatch_state();
   int level = s.levels.empty() ? 0 : highest_level(call);
-  bool plain = level == 0 && s.bottom.empty() && !(s.grad_enabled && (self.requires_grad() || wants_grad(call, 0)));
+  bool plain = level == 0 && only_watched(s) && !(s.grad_enabled && (self.requires_grad() || wants_grad(call, 0)));
   if (plain) {
-    dispatch_table().eager_into(call, std::span<const Tensor>(&self, 1));
+    dispatch_into(call, std::span<const Tensor>(&self, 1), s.bottom.size());
     note_write(self, call.op, call.at);
     return;
   }
@@ -128,12 +141,12 @@ void dispatch_out(const Call& call, std::span<const Tensor> out) try {
   }
   SmallVec<Spec, 2> specs = infer(call);
   check_out(call, specs[0], out[0]);
-  if (!dispatch_state().bottom.empty() || specs[0].dtype != out[0].dtype()) {
+  if (!only_watched(dispatch_state()) || specs[0].dtype != out[0].dtype()) {
     Tensor target = out[0];
     target.copy_(dispatch1(call));
     return;
   }
-  dispatch_table().eager_into(call, out);
+  dispatch_into(call, out, dispatch_state().bottom.size());
   for (const Tensor& t : out) note_write(t, call.op, call.at);
 } catch (Error& e) {
   e.at_call(call.at);

@@ -18,6 +18,9 @@ class Interpreter {
   virtual Values apply(const Call& call) = 0;
   /// self := value, where both are of this interpreter's level or lower. Default: NotImplementedError.
   virtual void write(const Tensor& self, const Tensor& value);
+  /// Whether it only looks on, so that in-place and out= forms may compute into their tensors below it, by into().
+  virtual bool watches() const { return false; }
+  virtual void into(const Call& call, std::span<const Tensor> out);
 };
 
 /// The layers above this one that dispatch calls.
@@ -51,6 +54,8 @@ Values dispatch(const Call& call);
 inline Tensor dispatch1(const Call& call) { return std::move(dispatch(call)[0]); }
 /// Bottom of the stack: `below` bottom[depth]; depth = bottom.size() starts at the top.
 Values dispatch_bottom(const Call& call, size_t depth);
+/// The same into given results, where everything at the bottom watches.
+void dispatch_into(const Call& call, std::span<const Tensor> out, size_t depth);
 /// x.op_(...): self receives the (first) result.
 void dispatch_inplace(const Call& call, const Tensor& self);
 /// op(..., out=t): ShapeError/DTypeError unless t fits; errors when a gradient is wanted.

@@ -19,6 +19,7 @@ class BottomInterpreter : public Interpreter {
 
  protected:
   Values below(const Call& call) const { return dispatch_bottom(call, depth()); }
+  void into_below(const Call& call, std::span<const Tensor> out) const { dispatch_into(call, out, depth()); }
   void write_below(const Tensor& self, const Tensor& value) const { write_data(self, value, depth()); }
 
  private:

@@ -36,6 +36,14 @@ class Watcher final : public BottomInterpreter, public StepWatcher {
     write_below(self, value);
   }
 
+  bool watches() const override { return true; }
+  void into(const Call& call, std::span<const Tensor> out) override {
+    const bool in_place = std::any_of(
+        call.in.begin(), call.in.end(), [&](const Tensor& t) { return t.defined() && t.record() == out[0].record(); });
+    const Timed timed(*this, call.op->name() + (in_place ? "_" : ""), call.in);
+    into_below(call, out);
+  }
+
   void begin_step(std::string name, std::string shapes) override {
     Profiler::Event e;
     e.name = std::move(name);

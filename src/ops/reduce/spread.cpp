@@ -181,10 +181,10 @@ void def_norm(Op& op) {
         double p = k.scalar("p").to_double();
         Tensor x = c.in(0), n = keep_dims(k, c.out()), g = keep_dims(k, c.g());
         if (p == 0) return Values{zeros_like(x)};
+        if (p == 2) return Values{x * where(eq(n, 0), 0, g / n)};
         Tensor a = is_complex(x.dtype()) ? abs(x) : x;
         Tensor direction = is_complex(x.dtype()) ? where(eq(a, 0), 0, x / a) : sign(x);
         if (p == 1) return Values{g * direction};
-        if (p == 2) return Values{where(eq(n, 0), 0, x * (g / n))};
         Tensor size = abs(x);
         if (std::isinf(p)) {
           Tensor here = eq(size, n), count = k.rank(0) == 0 ? here.to(DType::I64) : here.sum(dim_list(k), true);
