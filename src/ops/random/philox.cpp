@@ -6,8 +6,8 @@ namespace thixo::ops {
 namespace {
 
 Expr u32(uint32_t v) { return constant_int(static_cast<int64_t>(v), DType::U32); }
-Expr low_half(Expr v) { return cast(binary(ExprOp::And, v, constant_int(0xffffffff, DType::U64)), DType::U32); }
-Expr high_half(Expr v) { return cast(binary(ExprOp::Shr, v, constant_int(32, DType::U64)), DType::U32); }
+Expr u64(int64_t v) { return constant_int(v, DType::U64); }
+Expr shifted_down(Expr v) { return binary(ExprOp::Shr, v, u64(32)); }
 
 /// How many bits a uniform number of dtype t can hold without rounding up to 1.
 int uniform_bits(DType t) { return t == DType::F64 ? 53 : t == DType::F32 ? 24 : t == DType::F16 ? 11 : 8; }
@@ -21,20 +21,23 @@ RandomBlock::RandomBlock(NestCtx& c, const std::string& rng) {
   }
   Expr counter = c.param(rng + ".counter", DType::U64) + cast(place, DType::U64),
        key = c.param(rng + ".key", DType::U64);
-  Expr x0 = low_half(counter), x1 = high_half(counter), x2 = u32(0), x3 = u32(0);
-  Expr k0 = low_half(key), k1 = high_half(key);
+  // 32-bit words in the low halves of 64 bits; what stands above is cut off before it counts. A product then has both its
+  // halves in place, which takes half the time of products of words.
+  auto times = [](int64_t m, Expr x) { return u64(m) * binary(ExprOp::And, x, u64(0xffffffff)); };
   auto exclusive_or = [](Expr a, Expr b) { return binary(ExprOp::Xor, a, b); };
+  Expr x0 = counter, x1 = shifted_down(counter), x2 = u64(0), x3 = u64(0);
+  Expr k0 = key, k1 = shifted_down(key);
   for (int round = 0; round < 10; ++round) {
-    Expr m0 = u32(0xD2511F53), m1 = u32(0xCD9E8D57);
-    Expr high0 = binary(ExprOp::MulHi, m0, x0), low0 = m0 * x0, high1 = binary(ExprOp::MulHi, m1, x2), low1 = m1 * x2;
-    x0 = exclusive_or(exclusive_or(high1, x1), k0);
-    x1 = low1;
-    x2 = exclusive_or(exclusive_or(high0, x3), k1);
-    x3 = low0;
-    k0 = k0 + u32(0x9E3779B9);
-    k1 = k1 + u32(0xBB67AE85);
+    Expr product0 = times(0xD2511F53, x0), product1 = times(0xCD9E8D57, x2);
+    x0 = exclusive_or(exclusive_or(shifted_down(product1), x1), k0);
+    x1 = product1;
+    x2 = exclusive_or(exclusive_or(shifted_down(product0), x3), k1);
+    x3 = product0;
+    k0 = k0 + u64(0x9E3779B9);
+    k1 = k1 + u64(0xBB67AE85);
   }
   words_[0] = x0, words_[1] = x1, words_[2] = x2, words_[3] = x3;
+  for (Expr& w : words_) w = cast(w, DType::U32);
 }
 
 Expr RandomBlock::uniform(DType t, int first) const {
