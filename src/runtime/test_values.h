@@ -20,6 +20,8 @@ inline Tensor random_tensor(const Shape& shape, unsigned seed = 1) {
   return t;
 }
 
+inline Tensor filled(const Shape& shape, double v) { return full(shape, v); }
+
 template <class T = float> std::vector<T> values(const Tensor& t) {
   std::vector<T> out;
   std::vector<int64_t> index(t.shape().size(), 0);
