@@ -5,7 +5,7 @@
 function(thixo_lowering_version)
   file(GLOB_RECURSE lowering CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/codegen/llvm/*
                                                ${PROJECT_SOURCE_DIR}/src/codegen/math/*)
-  list(FILTER lowering EXCLUDE REGEX "_test\\.cpp$|\\.md$")
+  list(FILTER lowering EXCLUDE REGEX "_test\\.cpp$|/sample_[a-z]+\\.h$|\\.md$")
   set(version ${PROJECT_BINARY_DIR}/gen/lowering_version.cpp)
   add_custom_command(OUTPUT ${version}
     COMMAND ${CMAKE_COMMAND} "-DSOURCES=${lowering}" -DLLVM=${LLVM_PACKAGE_VERSION} -DOUT=${version}

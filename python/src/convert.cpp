@@ -16,15 +16,6 @@ struct PyDType {
 
 [[noreturn]] void type_error(const std::string& text) { throw nb::type_error(text.c_str()); }
 
-int64_t to_int(PyObject* o) {
-  PyObject* i = PyNumber_Index(o);
-  if (i == nullptr) throw nb::python_error();
-  int64_t v = PyLong_AsLongLong(i);
-  Py_DECREF(i);
-  if (v == -1 && PyErr_Occurred() != nullptr) throw nb::python_error();
-  return v;
-}
-
 std::string kind_text(const AttrDecl& d) {
   switch (d.kind) {
     case AttrKind::Bool: return "a bool";
@@ -49,6 +40,15 @@ std::string kind_text(const AttrDecl& d) {
 }
 
 }  // namespace
+
+int64_t to_int(PyObject* o) {
+  PyObject* i = PyNumber_Index(o);
+  if (i == nullptr) throw nb::python_error();
+  int64_t v = PyLong_AsLongLong(i);
+  Py_DECREF(i);
+  if (v == -1 && PyErr_Occurred() != nullptr) throw nb::python_error();
+  return v;
+}
 
 bool is_number(PyObject* o) {
   if (PyFloat_Check(o) || PyLong_Check(o) || PyComplex_Check(o)) return true;

@@ -50,7 +50,7 @@ void Parse::place_positional(PyObject* const* args, size_t nargs) {
     if (method && static_cast<int>(param) == s_.receiver) continue;
     if (gathers(param) && PyLong_CheckExact(args[next]) && next + 1 < nargs && PyLong_CheckExact(args[next + 1])) {
       gather_param_ = static_cast<int>(param);
-      while (next < nargs && PyLong_CheckExact(args[next])) gathered_.push_back(PyLong_AsLongLong(args[next++]));
+      while (next < nargs && PyLong_CheckExact(args[next])) gathered_.push_back(to_int(args[next++]));
       slots_[param] = Py_None;
       continue;
     }
@@ -102,7 +102,9 @@ void Parse::special(PyObject* key, PyObject* value) {
     if (value != Py_None && !is_tensor(value)) fail("argument 'out' must be a Tensor");
     out_ = value == Py_None ? nullptr : value;
   } else if (name == "requires_grad" && s_.schema->creation) {
-    requires_grad_ = PyObject_IsTrue(value) != 0;
+    const int truth = PyObject_IsTrue(value);
+    if (truth < 0) throw nb::python_error();
+    requires_grad_ = truth == 1;
   } else if ((name == "device" || name == "layout" || name == "pin_memory") && s_.schema->creation) {
     if (name == "device" && value != Py_None && !(to_device(value) == Device())) fail("only device 'cpu' is supported");
   } else {

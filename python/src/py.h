@@ -100,6 +100,8 @@ Tensor to_operand(PyObject* o, const char* op, const char* name);
 /// thixo.tensor(...): nested sequences, numbers, arrays; copies.
 Tensor tensor_from(PyObject* data, PyObject* dtype);
 /// The attribute value for a Python object; TypeError names op and attribute.
+/// An int or what has __index__; OverflowError beyond 64 bits.
+int64_t to_int(PyObject* o);
 Attr to_attr(PyObject* o, const AttrDecl& decl, const char* op);
 
 // op_call.cpp

@@ -158,7 +158,7 @@ class Scheduler {
   void store(ValueId v, Expr index) {
     const auto& x = values_[v];
     int b = values_.buffer(v, BufferKind::Out);
-    block_.push_back(make_store(b, index, as_type(replaced(x.expr, x.level), loaded_type(group_.gv(v).dtype))));
+    block_.push_back(make_store(b, index, convert(replaced(x.expr, x.level), loaded_type(group_.gv(v).dtype))));
   }
 
   void collect_sizes() {

@@ -42,7 +42,7 @@ void NodeValues::add_pointwise(int index) {
     if (e->op == ExprOp::Input) {
       const auto k = static_cast<size_t>(e->i);
       const Expr number = number_as(n.in[k], e.dtype());
-      return number ? number : as_type(operands[k], e.dtype());
+      return number ? number : convert(operands[k], e.dtype());
     }
     if (e->op == ExprOp::Param) return own_param(index, params[static_cast<size_t>(e->i)], e.dtype());
     return {};
@@ -99,7 +99,7 @@ Expr NodeValues::lower_at(const GraphNode& n, const NestCtx& c, Expr e, bool red
       refuse("an inner value read at another place");
     }
     *level = std::max(*level, known->second.level);
-    return as_type(known->second.expr, e.dtype());
+    return convert(known->second.expr, e.dtype());
   }
   Expr flat = constant_int(0);
   if (reduction && identity_access(c, e, rank, reduction)) {
@@ -110,9 +110,9 @@ Expr NodeValues::lower_at(const GraphNode& n, const NestCtx& c, Expr e, bool red
   }
   const DType t = loaded_type(group_.gv(v).dtype);
   int b = buffer(v, BufferKind::In);
-  if (!e->guarded) return as_type(load(b, t, flat), e.dtype());
+  if (!e->guarded) return convert(load(b, t, flat), e.dtype());
   Expr predicate = substitute(e->args[rank], lower), other = substitute(e->args[rank + 1], lower);
-  return as_type(load_if(predicate, b, t, flat, as_type(other, t)), e.dtype());
+  return convert(load_if(predicate, b, t, flat, convert(other, t)), e.dtype());
 }
 
 /// Whether the nest reads its operand at exactly the place of the domain where it computes.
@@ -173,7 +173,7 @@ bool NodeValues::keeps_its_type(ValueId v, Expr e) const {
 void NodeValues::define(ValueId v, Expr e, bool full, int level) {
   if (!group_.stored(v) && !keeps_its_type(v, e)) refuse("an inner value of a type that lives in memory only");
   // Stored with fewer bits than computed: what others in the group see is what eager would have stored.
-  values_[v] = {as_type(e, compute_type(group_.gv(v).dtype)), full, level};
+  values_[v] = {convert(e, compute_type(group_.gv(v).dtype)), full, level};
   order_.push_back(v);
 }
 
@@ -196,7 +196,7 @@ Expr NodeValues::operand(ValueId v, bool row_node, int* level) {
 
 Expr NodeValues::load_value(ValueId v, Expr index) {
   DType t = group_.gv(v).dtype;
-  return as_type(load(buffer(v, BufferKind::In), loaded_type(t), index), compute_type(t));
+  return convert(load(buffer(v, BufferKind::In), loaded_type(t), index), compute_type(t));
 }
 
 /// The number that v is, as an operand of compute type t; null when no `number` node makes it.
@@ -205,7 +205,7 @@ Expr NodeValues::number_as(ValueId v, DType t) const {
   if (x == nullptr) return {};
   if (is_complex(t)) return constant(x->to_complex(), t);
   if (is_float(t)) return constant(x->to_double(), t);
-  return is_complex(x->kind()) || is_float(x->kind()) ? as_type(constant(x->to_double(), DType::F64), t)
+  return is_complex(x->kind()) || is_float(x->kind()) ? convert(constant(x->to_double(), DType::F64), t)
                                                       : constant_int(x->to_int(), t);
 }
 

@@ -59,11 +59,4 @@ bool keeps_to_type(Expr e, DType t, const std::function<bool(Expr)>& of_type) {
   }
 }
 
-Expr as_type(Expr e, DType t) {
-  if (e.dtype() == t) return e;
-  if (is_complex(e.dtype()) && !is_complex(t)) e = unary(ExprOp::Real, e);
-  if (t == DType::Bool) return ne(e, is_float(e.dtype()) ? constant(0, e.dtype()) : constant_int(0, e.dtype()));
-  return cast(e, t);
-}
-
 }  // namespace thixo::codegen

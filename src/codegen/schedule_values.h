@@ -14,7 +14,4 @@ bool expensive(Expr e);
 /// not storing it. So it is where e only chooses among values of t. `of_type` says it of loads and accumulators.
 bool keeps_to_type(Expr e, DType t, const std::function<bool(Expr)>& of_type);
 
-/// e in value type t, where a node computes in another type than its operand has.
-Expr as_type(Expr e, DType t);
-
 }  // namespace thixo::codegen
