@@ -160,7 +160,12 @@ def test_type_errors_name_the_argument(call, text):
 def test_integers_that_do_not_fit():
     with pytest.raises((OverflowError, ValueError, TypeError)):
         ones(2) + (1 << 70)
-    for call in (lambda n: ones(2, n), lambda n: ones(2, 3).view(n, 3), lambda n: ones((2, n)), lambda n: ones(2).sum(n)):
+    for call in (
+        lambda n: ones(2, n),
+        lambda n: ones(2, 3).view(n, 3),
+        lambda n: ones((2, n)),
+        lambda n: ones(2).sum(n),
+    ):
         with pytest.raises(OverflowError):
             call(1 << 70)
 

@@ -38,8 +38,8 @@ class Watcher final : public BottomInterpreter, public StepWatcher {
 
   bool watches() const override { return true; }
   void into(const Call& call, std::span<const Tensor> out) override {
-    const bool in_place = std::any_of(
-        call.in.begin(), call.in.end(), [&](const Tensor& t) { return t.defined() && t.record() == out[0].record(); });
+    const bool in_place = std::any_of(call.in.begin(), call.in.end(),
+                                      [&](const Tensor& t) { return t.defined() && t.record() == out[0].record(); });
     const Timed timed(*this, call.op->name() + (in_place ? "_" : ""), call.in);
     into_below(call, out);
   }

@@ -21,8 +21,8 @@ RandomBlock::RandomBlock(NestCtx& c, const std::string& rng) {
   }
   Expr counter = c.param(rng + ".counter", DType::U64) + cast(place, DType::U64),
        key = c.param(rng + ".key", DType::U64);
-  // 32-bit words in the low halves of 64 bits; what stands above is cut off before it counts. A product then has both its
-  // halves in place, which takes half the time of products of words.
+  // 32-bit words in the low halves of 64 bits; what stands above is cut off before it counts. A product then has both
+  // its halves in place, which takes half the time of products of words.
   auto times = [](int64_t m, Expr x) { return u64(m) * binary(ExprOp::And, x, u64(0xffffffff)); };
   auto exclusive_or = [](Expr a, Expr b) { return binary(ExprOp::Xor, a, b); };
   Expr x0 = counter, x1 = shifted_down(counter), x2 = u64(0), x3 = u64(0);
