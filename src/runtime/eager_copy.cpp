@@ -1,10 +1,10 @@
 // Copies between any layouts and dtypes: what clone, to, contiguous, copy_ and fill_ are made of.
 #include <algorithm>
 
+#include "base/transpose.h"
 #include "ir/backend.h"
 #include "runtime/eager.h"
 #include "runtime/eager_tiles.h"
-#include "runtime/transpose.h"
 
 namespace thixo::detail {
 namespace {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/transpose.h"
 #include "core/values.h"
-#include "runtime/transpose.h"
 
 namespace thixo::detail {
 namespace {

@@ -1,4 +1,4 @@
-#include "runtime/transpose.h"
+#include "base/transpose.h"
 
 #include <gtest/gtest.h>
 
