@@ -12,14 +12,29 @@ from systems import Failed
 
 
 class Result:
-    """The times of one system in one row, in seconds a call, or why there are none."""
+    """The times of one system in one row, in seconds a call, or why there are none.
+
+    `limits`: beside each time what the machine could do right before it, where a limit bounds the row. On a shared
+    machine that changes by the second, so a share is the median of the shares of the turns.
+    """
 
     def __init__(self, system, times=None, error=None):
-        self.system, self.times, self.error = system, times or [], error
+        self.system, self.times, self.error, self.limits = system, times or [], error, []
 
     @property
     def seconds(self):
         return statistics.median(self.times)
+
+    @property
+    def limit(self):
+        return statistics.median(self.limits) if self.limits else 0
+
+    def share(self, row):
+        """Of the limit; 0 where none bounds the row."""
+        of_turns = (
+            [row.value(t) / limit for t, limit in zip(self.times, self.limits, strict=True)] if self.limits else []
+        )
+        return statistics.median(of_turns) if of_turns else 0
 
     @property
     def spread(self):
@@ -52,6 +67,8 @@ def _calls(row, chosen, quick, say):
     for turn in range(repeats):
         for r, process, n in running:
             say(f"{r.system.name}: {turn + 1}/{repeats}")
+            if row.limit:
+                r.limits.append(machine(True, row.limit)[row.limit])
             r.times.append(process.seconds(n) / n)
     for _, process, _ in running:
         process.close()
@@ -143,14 +160,14 @@ def google_benchmark(pattern, quick):
     return json.loads(done.stdout)["benchmarks"]
 
 
-def machine(quick):
-    """This machine's own limits: {"fma": GFLOP/s, "triad": GB/s}; the best of a few looks, as limits are."""
+def machine(quick, name=""):
+    """This machine's own limits: {"fma": GFLOP/s, "triad": GB/s}, or one; the best of a few looks, as limits are."""
     limits = {}
     for _ in range(1 if quick else 3):
-        for b in google_benchmark("^machine_", quick):
-            for counter, name in (("GFLOP/s", "fma"), ("GB/s", "triad")):
+        for b in google_benchmark(f"^machine_{name}", quick):
+            for counter, kind in (("GFLOP/s", "fma"), ("GB/s", "triad")):
                 if counter in b:
-                    limits[name] = max(limits.get(name, 0), b[counter])
+                    limits[kind] = max(limits.get(kind, 0), b[counter])
     return limits
 
 

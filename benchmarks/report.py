@@ -24,7 +24,7 @@ class Table:
         legend = "ratio: how many times faster than PyTorch (in brackets: than PyTorch tuned)"
         return f"{machine_line(self.about)} {peer}.\n{legend}"
 
-    def add(self, row, results, limit=0):
+    def add(self, row, results):
         """Keeps the row; returns it as lines of text."""
         found = {r.system.name: r for r in results if r.times}
         lines = [f"\n{row.title} ({row.unit})"]
@@ -35,12 +35,12 @@ class Table:
             ours = r.system.module == "thixo"
             text = f"  {r.system.name:15} {number(row.value(r.seconds)):>10}"
             text += f"  spread {r.spread:4.2f}" + (f"  ratio {self._ratios(r, found)}" if ours else "")
-            share = self._share(row, r, limit)
+            share = self._share(row, r)
             text += f"  {share}" if share else ""
             goal = row.goal(r.system)
             lines.append(text + (f"  goal {goal}" if ours and goal else ""))
             if ours:
-                self.rows.append((row, r, found, limit))
+                self.rows.append((row, r, found))
         return "\n".join(lines)
 
     @staticmethod
@@ -51,8 +51,9 @@ class Table:
         return f"{ratio('torch')} ({ratio('torch+tuned')})"
 
     @staticmethod
-    def _share(row, result, limit):
-        return f"{100 * row.value(result.seconds) / limit:.0f} % of {number(limit)} ({row.limit})" if limit else ""
+    def _share(row, result):
+        share = result.share(row)
+        return f"{100 * share:.0f} % of {number(result.limit)} ({row.limit})" if share else ""
 
     def markdown(self):
         lines = [
@@ -61,14 +62,14 @@ class Table:
             "| what | unit | thixo | PyTorch | tuned | ratio (tuned) | share of the limit | to reach |",
             "|---|---|---:|---:|---:|---|---|---|",
         ]
-        for row, result, found, limit in self.rows:
+        for row, result, found in self.rows:
             mode = " (compiled)" if result.system.compiled else " (without oneDNN)" if result.system.generated else ""
             peer = "torch+compile" if result.system.compiled and "torch" not in found else "torch"
 
             def figure(name, row=row, found=found):
                 return number(row.value(found[name].seconds)) if name in found else "-"
 
-            share = self._share(row, result, limit)
+            share = self._share(row, result)
             ratio = self._ratios(result, {**found, "torch": found[peer]} if peer in found else found)
             cells = [
                 row.title + mode,

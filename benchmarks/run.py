@@ -75,12 +75,9 @@ def main():
             def say(text, i=i, row=row):
                 measure.progress(f"[{i + 1}/{len(rows)}] {row.name}: {text}")
 
-            before = measure.machine(True) if row.limit else {}
             results = measure.measure(row, chosen, args.quick, say)
-            # On a shared machine its limits change: a share is taken of what was there right before and after.
-            limit = (before[row.limit] + measure.machine(True)[row.limit]) / 2 if row.limit else 0
             measure.progress("")
-            print(table.add(row, results, limit), flush=True)
+            print(table.add(row, results), flush=True)
             for r in results:
                 line = {"row": row.name, "system": r.system.name, "unit": row.unit, "threads": row.threads, **about}
                 line |= {"error": r.error} if r.error else {"value": row.value(r.seconds), "spread": round(r.spread, 3)}
