@@ -255,6 +255,16 @@ std::vector<DType> dtypes_of(const OpDef& op) {
 }
 
 TestCall make_call(const OpDef& op, const Sample& sample, DType t) { return build(op, sample, t, false); }
+std::vector<TestCall> good_calls(const OpDef& op) {
+  std::vector<TestCall> all;
+  for (DType t : dtypes_of(op)) {
+    for (const Sample& s : samples_of(op)) {
+      if (s.bad.empty() && takes(op, s, t)) all.push_back(make_call(op, s, t));
+    }
+  }
+  return all;
+}
+
 TestCall make_smooth_call(const OpDef& op, const Sample& sample, DType t) { return build(op, sample, t, true); }
 
 const char* layout_name(Layout l) {

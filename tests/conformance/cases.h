@@ -29,6 +29,8 @@ std::vector<DType> dtypes_of(const OpDef& op);
 /// Operands where the sample leaves the dtype open are of dtype t (of the nearest that they take). Values depend on
 /// the op and the sample alone and are small multiples of 1/32: the same numbers in every float dtype.
 TestCall make_call(const OpDef& op, const Sample& sample, DType t);
+/// Calls of all good samples in all dtypes that they take.
+std::vector<TestCall> good_calls(const OpDef& op);
 /// The same call with continuous random values, for differences.
 TestCall make_smooth_call(const OpDef& op, const Sample& sample, DType t);
 

@@ -53,36 +53,32 @@ class Compiled : public ::testing::TestWithParam<int> {
 };
 
 TEST_P(Compiled, Alone) {
-  for (DType t : dtypes_of(op())) {
-    for (const Sample& s : samples_of(op())) {
-      if (!s.bad.empty() || !takes(op(), s, t)) continue;
-      TestCall c = make_call(op(), s, t);
-      SCOPED_TRACE(c.str());
-      TensorList first, second;
-      for (const Tensor& x : c.in) {
-        if (!x.defined()) continue;
-        first.push_back(x);
-        second.push_back(other_values(x));
+  for (TestCall& c : good_calls(op())) {
+    SCOPED_TRACE(c.str());
+    TensorList first, second;
+    for (const Tensor& x : c.in) {
+      if (!x.defined()) continue;
+      first.push_back(x);
+      second.push_back(other_values(x));
+    }
+    try {
+      thixo::Compiled f = compile([&](const TensorList& x) { return visible(op(), run(c, x)); });
+      f(first);
+      manual_seed(7);
+      TensorList want = visible(op(), run(c, second));
+      manual_seed(7);
+      TensorList got = f(second);
+      ASSERT_EQ(f.function().recordings(), 1u);
+      ASSERT_EQ(got.size(), want.size());
+      for (size_t r = 0; r < got.size(); ++r) {
+        EXPECT_EQ(got[r].dtype(), want[r].dtype());
+        EXPECT_EQ(difference(got[r], want[r], compiled_tolerance(op(), got[r].dtype(), c.in)), "") << "result " << r;
       }
-      try {
-        thixo::Compiled f = compile([&](const TensorList& x) { return visible(op(), run(c, x)); });
-        f(first);
-        manual_seed(7);
-        TensorList want = visible(op(), run(c, second));
-        manual_seed(7);
-        TensorList got = f(second);
-        ASSERT_EQ(f.function().recordings(), 1u);
-        ASSERT_EQ(got.size(), want.size());
-        for (size_t r = 0; r < got.size(); ++r) {
-          EXPECT_EQ(got[r].dtype(), want[r].dtype());
-          EXPECT_EQ(difference(got[r], want[r], compiled_tolerance(op(), got[r].dtype(), c.in)), "") << "result " << r;
-        }
-      } catch (const Error& e) {
-        // What an op makes may depend on values: those it says it cannot do.
-        if (e.kind() == ErrorKind::NotImplemented && std::string(e.what()).starts_with("NotImplementedError: compile:"))
-          continue;
-        ADD_FAILURE() << e.what();
-      }
+    } catch (const Error& e) {
+      // What an op makes may depend on values: those it says it cannot do.
+      if (e.kind() == ErrorKind::NotImplemented && std::string(e.what()).starts_with("NotImplementedError: compile:"))
+        continue;
+      ADD_FAILURE() << e.what();
     }
   }
 }
