@@ -41,6 +41,9 @@ class NestBuilder {
  private:
   static constexpr int kOuter = 100, kReduce = 200, kAcc = 300;
 
+  /// The kernel's number of a reduced axis, the same for results of any rank.
+  int reduced_axis(int id) const { return kReduce + id - form_.rank; }
+
   /// Puts the loops over the reduced axes into the body; their result, finished.
   Expr reduced(Expr value, Block& body) {
     const DType t = value.dtype();
@@ -48,7 +51,7 @@ class NestBuilder {
     for (size_t i = form_.reduce.size(); i-- > 0;) {
       std::vector<AccDecl> accs;
       if (i == 0) accs.push_back({kAcc, t, *form_.combine, {}});
-      loops = make_loop(kReduce + form_.reduce[i].axis, lower(size(form_.reduce[i].extent)), LoopKind::Serial,
+      loops = make_loop(reduced_axis(form_.reduce[i].axis), lower(size(form_.reduce[i].extent)), LoopKind::Serial,
                         std::move(accs), {std::move(loops)});
     }
     body.push_back(std::move(loops));
@@ -96,7 +99,7 @@ class NestBuilder {
 
   Expr lower(Expr e) {
     return substitute(e, [&](Expr n) -> Expr {
-      if (n->op == ExprOp::Axis && n->i >= form_.rank && n->i != kPlace) return axis(kReduce + n->i);
+      if (n->op == ExprOp::Axis && n->i >= form_.rank && n->i != kPlace) return axis(reduced_axis(n->i));
       if (n->op == ExprOp::Axis) return n->i == kPlace ? place() : group_index(group_of_[static_cast<size_t>(n->i)]);
       if (n->op == ExprOp::Size && n->dim.is_symbolic()) return argument({NestSize::Value, 0, 0, n->dim});
       return n->op == ExprOp::At ? lower_read(n) : Expr();

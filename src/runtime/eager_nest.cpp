@@ -2,6 +2,7 @@
 #include "runtime/eager_nest.h"
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 #include <unordered_map>
 
@@ -231,6 +232,12 @@ Error no_form(const Call& call) {
 
 KernelFn find_content(const Kernel& kernel) { return codegen::find_kernel(codegen::content_key(kernel)); }
 
+namespace {
+std::atomic<size_t> g_compiled{0};
+}
+
+size_t kernels_compiled_by_eager() { return g_compiled; }
+
 KernelFn find_or_compile(const Kernel& kernel) {
   if (KernelFn k = find_content(kernel)) return k;
   if (!codegen::compiler_available()) return nullptr;
@@ -238,6 +245,7 @@ KernelFn find_or_compile(const Kernel& kernel) {
   Kernel named = kernel;
   named.name = "nest";
   kept.push_back(codegen::compile_kernels(std::span(&named, 1)));
+  ++g_compiled;
   return kept.back().functions[0];
 }
 

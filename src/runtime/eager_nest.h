@@ -12,6 +12,8 @@ namespace thixo::detail {
 KernelFn find_content(const Kernel& kernel);
 /// The same, compiled now where the pack lacks it and the compiler is installed.
 KernelFn find_or_compile(const Kernel& kernel);
+/// How many kernels the process has compiled so. The pack is meant to have all that samples show: tests expect none.
+size_t kernels_compiled_by_eager();
 
 struct ReducePlan {
   codegen::ReduceForm form;

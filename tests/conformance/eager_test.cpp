@@ -6,6 +6,7 @@
 
 #include "backend/reference/reference.h"
 #include "cases.h"
+#include "runtime/eager_nest.h"
 #include "thixo/parallel.h"
 
 namespace thixo::conformance {
@@ -36,6 +37,15 @@ Values reference_of(const TestCall& c) {
   }
   return dispatch(wide.call());
 }
+
+/// At the end of the program: eager never compiled, whatever the tests called.
+class PackHasAll : public ::testing::Environment {
+  void TearDown() override {
+    EXPECT_EQ(detail::kernels_compiled_by_eager(), 0u)
+        << "the pack lacks kernels: move libthixo_compiler.so away to see";
+  }
+};
+[[maybe_unused]] const auto* const g_pack_has_all = ::testing::AddGlobalTestEnvironment(new PackHasAll);
 
 TEST_P(Eager, AgreesWithTheDefinition) {
   for (TestCall& c : good_calls(op())) {

@@ -224,7 +224,13 @@ void def_channel_affine(Op& op) {
         c.values = {fma(cast(c.load(0, every_axis(c)), t), channel(1), channel(2))};
       })
       .no_grad()
-      .samples([] { return std::vector<Sample>{{{{{2, 3, 4, 5}}, {{3}}, {{3}}}}, {{{{5, 2}}, {{2}}, {{2}}}}}; });
+      .samples([] {
+        const SampleTensor of_three{.shape = {3}, .wide = true}, of_two{.shape = {2}, .wide = true};
+        return std::vector<Sample>{{.in = {{{2, 3, 4, 5}}, {{3}}, {{3}}}},
+                                   {.in = {{{5, 2}}, {{2}}, {{2}}}},
+                                   {.in = {{{2, 3, 4, 5}}, of_three, of_three}},
+                                   {.in = {{{5, 2}}, of_two, of_two}}};
+      });
 }
 
 void def_channel_mix(Op& op) {

@@ -58,6 +58,7 @@ std::vector<Sample> window_samples(bool forward) {
     s.attrs = {{"window", window}, {forward ? "places" : "image", last}, {"include_pad", include}, {"divisor", by}};
   };
   for (bool include : {true, false}) add({2, 3, 6, 8}, {3, 4}, {2, 2, 2, 2, 0, 0, 1, 1}, include, Attr());
+  add({2, 3, 6, 8}, {3, 4}, {2, 2, 2, 2, 0, 0, 1, 1}, true, Attr(Dim(5)));
   add({7, 9}, {4, 8}, {3, 2, 2, 1, 1, 0, 1, 1}, true, Attr(Dim(5)));
   return out;
 }

@@ -59,8 +59,8 @@ Values place_of(const Call& c, bool largest) {
     return {place_in_pieces(x, piece, largest).reshape(single)};
   Tensor extreme = largest ? x.amax(d, true) : x.amin(d, true);
   Tensor here = is_float(x.dtype()) ? logical_or(eq(x, extreme), isnan(x)) : eq(x, extreme);
-  Tensor first = first_true(here, {d}, c.flag("keepdim"));
-  return {all ? first.reshape(single) : first};
+  Tensor first = first_true(here, {d});
+  return {all ? first.reshape(single) : c.flag("keepdim") ? first.unsqueeze(d) : first};
 }
 
 Values with_places(const Call& c, bool largest) {
@@ -162,13 +162,12 @@ void def_first_true(Op& op) {
       .no_grad()
       .batch(along("dim"))
       .samples([] {
-        auto with = [](int d, bool keep) {
-          return std::vector<std::pair<std::string, Attr>>{{"dim", Shape{d}}, {"keepdim", keep}};
+        auto of = [](Shape shape, int dim, bool keep) {
+          SampleTensor here{.shape = std::move(shape), .dtype = DType::Bool, .values = {0, 0, 1, 0, 1}};
+          return Sample{.in = {here}, .attrs = {{"dim", Shape{dim}}, {"keepdim", keep}}};
         };
-        SampleTensor here{.shape = {3, 4}, .dtype = DType::Bool, .values = {0, 0, 1, 0, 1}};
-        return std::vector<Sample>{{.in = {here}, .attrs = with(-1, false)},
-                                   {.in = {here}, .attrs = with(0, true)},
-                                   {.in = {{.shape = {}, .dtype = DType::Bool}}, .attrs = with(0, false)}};
+        return std::vector<Sample>{of({3, 4}, -1, false), of({3, 4}, 0, false), of({2, 3, 4}, 1, false),
+                                   of({5}, 0, false),     of({3, 4}, 0, true),  of({}, 0, false)};
       });
 }
 
