@@ -137,12 +137,8 @@ class Fuser {
   /// made inside. Other groups are whole too.
   bool stays_whole(std::span<const int> groups, int n) {
     ++round_;
-    first_ = static_cast<int>(g_.nodes.size());
     inside_ = groups;
     std::vector<int> todo;
-    for (int grp : groups) {
-      for (int m : group(grp).nodes) first_ = std::min(first_, m);
-    }
     for (int grp : groups) {
       for (int m : group(grp).nodes) push_operands(m, &todo);
     }
@@ -165,9 +161,7 @@ class Fuser {
     return group_of(n) >= 0 && std::find(inside_.begin(), inside_.end(), group_of(n)) != inside_.end();
   }
   void visit(int m, std::vector<int>* todo) {
-    // What stands before the first node inside, with all of its group, does not depend on it.
-    const int last = group_of(m) < 0 ? m : group(group_of(m)).nodes.back();
-    if (last < first_ || seen_[static_cast<size_t>(m)] == round_) return;
+    if (seen_[static_cast<size_t>(m)] == round_) return;
     if (group_of(m) >= 0) {
       for (int member : group(group_of(m)).nodes) seen_[static_cast<size_t>(member)] = round_;
     }
@@ -328,7 +322,7 @@ class Fuser {
   std::vector<Group> groups_;
   // Of one question to stays_whole():
   std::vector<int> seen_;
-  int round_ = 0, first_ = 0;
+  int round_ = 0;
   std::span<const int> inside_;
 };
 
