@@ -299,7 +299,9 @@ void KernelLowering::update(const Stmt& s) {
   const size_t state = facts_.acc_state(s.acc);
   const DType t = a.decl->dtype;
   const bool wide = lane_states_[state];
-  const bool masked = wide && caps_.masked_all && s.kind == Stmt::Update && s.value->op == ExprOp::Select &&
+  // Only where leaving the old value is the same bits as combining it with the neutral element (-0 + 0 is not -0).
+  const bool extreme = a.decl->combine == Combine::Min || a.decl->combine == Combine::Max;
+  const bool masked = extreme && wide && caps_.masked_all && s.kind == Stmt::Update && s.value->op == ExprOp::Select &&
                       s.value->args[2] == neutral(a.decl->combine, t);
   Value v = lower(masked ? s.value->args[1] : s.value);
   const Value c = cell(a, s.acc_index);

@@ -267,7 +267,7 @@ TEST(Math, PowErrorInUlps) {
   for (DType t : {DType::F32, DType::F64}) {
     for (bool fma : {true, false}) {
       Worst w = measure_pow(t, fma);
-      EXPECT_LE(w.ulps, 1.0 + !fma) << dtype_name(t) << " of " << w.x << " to the " << w.y;
+      EXPECT_LE(w.ulps, t == DType::F32 && !fma ? 1.25 : 1.0) << dtype_name(t) << " of " << w.x << " to the " << w.y;
       if (std::getenv("THIXO_MATH_POINTS"))
         printf("pow %s %d %.3f at %.17g %.17g\n", std::string(dtype_name(t)).c_str(), fma, w.ulps, w.x, w.y);
     }
