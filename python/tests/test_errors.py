@@ -210,7 +210,12 @@ def test_ctrl_c_stops_training(make, workers):
     code = LOOP.replace("MAKE", make).replace("WORKERS", str(workers)).replace("END", str(time.monotonic() + 60))
     env = {**os.environ, "PYTHONPATH": str(pathlib.Path(thixo.__file__).parents[1])}
     p = subprocess.Popen(
-        [sys.executable, "-c", code], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", code],
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored in a shell's background jobs
     )
     assert p.stdout.readline() == "started\n"
     time.sleep(0.3)
