@@ -4,10 +4,13 @@
 #include <new>
 #include <string>
 
+#include "base/thread_state.h"
 #include "core/record_block.h"
 
 namespace thixo {
 namespace {
+
+THIXO_FAST_TLS uint32_t t_recording = 0;
 
 constexpr unsigned kAloneClass = detail::small_class(sizeof(TensorRecord));
 
@@ -46,6 +49,7 @@ Ref<TensorRecord> record_with_storage(size_t bytes, DType dtype, Device device) 
   auto* storage = new (b->storage_room) Storage;
   storage->device = device;
   storage->embedded = true;
+  storage->recording = t_recording;
   if (bytes <= RecordBlock::kRoom) {
     storage->memory = Storage::Memory::Record;
     storage->data = b->data;
@@ -56,6 +60,7 @@ Ref<TensorRecord> record_with_storage(size_t bytes, DType dtype, Device device) 
   storage->retain_first();
   auto* r = new (b->record_room) TensorRecord;
   r->room = TensorRecord::Room::WithStorage;
+  r->recording = t_recording;
   r->dtype = dtype;
   r->device = device;
   r->storage = Ref<Storage>::adopt(storage);
@@ -68,6 +73,7 @@ Ref<TensorRecord> record_with_storage(size_t bytes, DType dtype, Device device) 
 Ref<TensorRecord> record_alone(DType dtype, Device device) {
   auto* r = new (detail::small_new(kAloneClass)) TensorRecord;
   r->room = TensorRecord::Room::Alone;
+  r->recording = t_recording;
   r->dtype = dtype;
   r->device = device;
   r->retain_first();
@@ -75,6 +81,8 @@ Ref<TensorRecord> record_alone(DType dtype, Device device) {
 }
 
 }  // namespace
+
+void set_recording(uint32_t number) { t_recording = number; }
 
 void TensorRecord::destroy() const {
   auto* self = const_cast<TensorRecord*>(this);

@@ -41,6 +41,7 @@ struct TensorRecord final : Object {
   Device device{};
   bool wrapped_number = false;  ///< made from a Scalar: weak in promotion
   Room room = Room::Heap;
+  uint32_t recording = 0;  ///< during which it was made on the recorder's thread; 0: none
   Shape shape;
   Strides strides;
   int64_t offset = 0;  ///< in elements
@@ -73,6 +74,9 @@ Tensor make_view(const Tensor& t, const Shape& shape, const Strides& strides, in
 
 /// "f32[8, 3, 32, 32] cpu", as error texts name a tensor; "undefined" for Tensor().
 THIXO_API std::string describe(const Tensor& t);
+
+/// The number of the recording that runs on this thread, 0: none. Records made from now on carry it.
+THIXO_API void set_recording(uint32_t number);
 
 /// Told when the program looks at values (item, data, str): a recorder on this thread objects or adds a guard.
 using ValueHook = void (*)(const Tensor& t, const char* what);

@@ -17,7 +17,8 @@ struct Storage final : Object {
 
   void* data = nullptr;
   size_t bytes = 0;
-  uint32_t version = 0;  ///< writes so far
+  uint32_t version = 0;    ///< writes so far
+  uint32_t recording = 0;  ///< as a record's: memory that was new then
   Device device{};
   Memory memory = Memory::Allocator;
   bool embedded = false;                  ///< part of a record's block: it shares that block's memory, not its life

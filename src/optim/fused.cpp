@@ -22,15 +22,20 @@ struct Batch {
   std::vector<ParamState*> states;
 };
 
-/// Uninitialised memory is no op, so that inside a recording the tensor is state and not a result.
+/// Inside a recording a tensor that outlives it: state, and nothing that the function makes at each call.
+Tensor as_state(Tensor t) {
+  t.record()->recording = t.record()->storage->recording = 0;
+  return t;
+}
+
 Tensor new_zeros(const Tensor& like) {
-  Tensor t = empty_strided(like.shape(), like.strides(), {.dtype = like.dtype(), .device = like.device()});
+  Tensor t = as_state(empty_strided(like.shape(), like.strides(), {.dtype = like.dtype(), .device = like.device()}));
   if (t.nbytes() > 0) std::memset(t.record()->data(), 0, t.record()->storage->bytes);
   return t;
 }
 
 Tensor new_scalars(std::span<const double> values) {
-  Tensor t = empty({static_cast<int64_t>(values.size())}, {.dtype = DType::F64});
+  Tensor t = as_state(empty({static_cast<int64_t>(values.size())}, {.dtype = DType::F64}));
   std::copy(values.begin(), values.end(), static_cast<double*>(t.record()->data()));
   return t;
 }

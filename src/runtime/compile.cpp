@@ -28,6 +28,7 @@ std::string signature(const TensorList& args, const std::string& key) {
     s += dtype_short_name(t.dtype());
     s += shape_str(t.shape());
     if (!t.is_contiguous()) s += shape_str(t.strides());
+    if (t.device() != Device()) s += t.device().str();
     if (t.requires_grad()) s += t.is_leaf() ? 'l' : 'g';
     if (t.is_view() && t.base().is_leaf() && t.base().requires_grad()) s += 'b';
     for (size_t k = 0; k < i; ++k) {

@@ -2,6 +2,7 @@
 #include <cstring>
 #include <optional>
 
+#include "runtime/eager.h"
 #include "runtime/executable_parts.h"
 #include "runtime/fused_kernel.h"
 #include "transform/bottom.h"
@@ -77,6 +78,7 @@ void Executable::run_node(Step& s, std::span<const RngKey> keys) {
   const GraphNode& n = *s.node;
   if (s.many != nullptr) return s.many(Call{n.op, s.in, s.attrs, n.at}, s.out);
   if (n.op->tier == Tier::View) {
+    detail::check_index_bounds(Call{n.op, s.in, s.attrs, n.at});
     slot(n.out[0]) = apply_view(n.op, s.in[0], s.attrs);
     return;
   }

@@ -19,7 +19,11 @@ bool earlier(const Node* a, const Node* b) { return a->sequence < b->sequence; }
 /// Whether only the holder of `t` can see its data.
 bool is_private(const Tensor& t) {
   const TensorRecord& r = *t.record();
-  return r.unique() && r.storage && r.storage->unique() && !r.view && !r.grad;
+  if (!r.unique() || !r.storage || !r.storage->unique() || r.view || r.grad) return false;
+  for (size_t d = 0; d < r.shape.size(); ++d) {
+    if (r.strides[d] == 0 && !(r.shape[d] == 1)) return false;  // elements that share a place
+  }
+  return true;
 }
 
 /// Strides in which every element has a place of its own and there are no gaps: as a parameter's gradient may lie.

@@ -45,7 +45,7 @@ void def_softmax(Op& op) {
           throw c.error(ErrorKind::DType,
                         "input is " + std::string(dtype_name(c.dtype(0))) + " but the op takes a floating-point type");
         int64_t dim = c.dim("dim", c.rank(0));
-        if (x.numel() == 0) return Values{x.to(result_type(c))};
+        if (x.numel() == 0) return Values{x.to(result_type(c)).clone()};
         Tensor e = exp(x - x.amax(dim, true));
         return Values{(e / e.sum(dim, true)).to(result_type(c))};
       })
@@ -78,7 +78,7 @@ void def_log_softmax(Op& op) {
           throw c.error(ErrorKind::DType,
                         "input is " + std::string(dtype_name(c.dtype(0))) + " but the op takes a floating-point type");
         int64_t dim = c.dim("dim", c.rank(0));
-        if (x.numel() == 0) return Values{x.to(result_type(c))};
+        if (x.numel() == 0) return Values{x.to(result_type(c)).clone()};
         Tensor away = x - x.amax(dim, true);
         return Values{(away - log(exp(away).sum(dim, true))).to(result_type(c))};
       })
@@ -109,7 +109,7 @@ void def_logsumexp(Op& op) {
         Tensor x = widened(c.in[0]);
         IntList dims;
         for (int d : c.dims("dim", c.rank(0))) dims.push_back(d);
-        if (dims.empty()) return Values{c.in[0]};
+        if (dims.empty()) return Values{c.in[0].clone()};
         if (x.numel() == 0) return Values{log(exp(x).sum(dims, c.flag("keepdim"))).to(c.dtype(0))};
         Tensor m = x.amax(dims, true);
         m = where(isinf(m), 0, m);  // inf - inf would be nan
