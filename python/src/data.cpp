@@ -74,6 +74,20 @@ data::DataLoader::Fetch python_fetch(nb::object dataset, nb::object collate) {
   };
 }
 
+/// Epochs with workers that may not have ended, and whether the interpreter is about to. Never destroyed: a worker that
+/// stays in Python cannot be waited for.
+struct Running {
+  std::vector<std::shared_ptr<Prefetch>> all;
+  bool ending = false;
+  void forget_ended() {
+    std::erase_if(all, [](const auto& p) { return p->wait(milliseconds(0)); });
+  }
+};
+Running& running() {
+  static Running& r = *new Running;
+  return r;
+}
+
 /// One epoch in Python's hands.
 class Batches {
  public:
@@ -100,6 +114,7 @@ class Batches {
   void close() {
     batches_->stop();
     if (!interrupted_) wait_for(*batches_, kPatience);
+    running().forget_ended();
   }
 
   static constexpr milliseconds kPatience{5000};
@@ -120,17 +135,6 @@ class Batches {
   std::shared_ptr<Prefetch> batches_;
   bool of_python_, interrupted_ = false;
 };
-
-/// Epochs with workers that may not have ended, and whether the interpreter is about to. Never destroyed: a worker that
-/// stays in Python cannot be waited for.
-struct Running {
-  std::vector<std::shared_ptr<Prefetch>> all;
-  bool ending = false;
-};
-Running& running() {
-  static Running& r = *new Running;
-  return r;
-}
 
 /// Before the interpreter ends: no thread of a loader may come back to it then.
 void end_batches() {
@@ -161,7 +165,7 @@ Batches* begin(data::DataLoader& loader, int workers, nb::object dataset, nb::ob
       return std::make_shared<TensorList>(source->batch(indices));
     });
   }
-  std::erase_if(r.all, [](const auto& q) { return q->wait(milliseconds(0)); });
+  r.forget_ended();
   if (workers > 0) r.all.push_back(p);
   return new Batches(std::move(p), of_python);
 }

@@ -1,11 +1,13 @@
 """The loader with data sets of Python: order, errors, ends before its time; and what other threads may do meanwhile."""
 
+import gc
 import os
 import pathlib
 import subprocess
 import sys
 import threading
 import time
+import weakref
 
 import pytest
 import thixo
@@ -171,6 +173,19 @@ def test_a_loop_left_early_lets_its_workers_go():
         for _ in DataLoader(Numbers(200, wait=0.001), batch_size=4, num_workers=3):
             break
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_loader_lets_its_data_set_go(workers):
+    dataset = Numbers(8)
+    for _ in DataLoader(dataset, batch_size=2, num_workers=workers):
+        pass
+    for _ in DataLoader(dataset, batch_size=2, num_workers=workers):
+        break
+    gone = weakref.ref(dataset)
+    del dataset, _
+    gc.collect()
+    assert gone() is None
 
 
 def test_a_process_that_ends_in_the_middle_of_an_epoch_ends_well():
