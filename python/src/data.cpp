@@ -11,18 +11,11 @@ namespace {
 using data::Prefetch;
 using std::chrono::milliseconds;
 
-/// A data set written in Python: C++ asks for its size alone.
-struct PythonDataset : data::Dataset {
-  nb::object source;
-  explicit PythonDataset(nb::object s) : source(std::move(s)) {}
-  ~PythonDataset() override {
-    nb::gil_scoped_acquire gil;
-    source.reset();
-  }
-  int64_t size() const override {
-    nb::gil_scoped_acquire gil;
-    return static_cast<int64_t>(nb::len(source));
-  }
+/// What C++ knows of a data set written in Python. It holds no object of Python: cycles through C++ would stay.
+struct Sized : data::Dataset {
+  int64_t n;
+  explicit Sized(int64_t size) : n(size) {}
+  int64_t size() const override { return n; }
   TensorList get(int64_t) const override {
     throw NotImplementedError("a data set written in Python gives its samples to the loader of Python");
   }
@@ -98,12 +91,13 @@ class Batches {
   /// The next batch; StopIteration at the end. Ctrl-C is seen while it waits, whatever the workers do.
   nb::object next() {
     std::optional<Prefetch::Result> r;
-    try {
+    {
       Unlocked unlocked(Unlocked::Always{});
-      r = batches_->next([&] { unlocked.locked(check_signals); });
-    } catch (const nb::python_error& e) {
-      interrupted_ = interrupted_ || e.matches(PyExc_KeyboardInterrupt);
-      throw;
+      r = batches_->next([&] {
+        interrupted_ = true;
+        unlocked.locked(check_signals);
+        interrupted_ = false;
+      });
     }
     if (!r || *r == nullptr) throw nb::stop_iteration();
     if (of_python_) return nb::borrow(static_cast<PyObject*>(r->get()));
@@ -179,8 +173,7 @@ void add_data(nb::module_& m) {
       .def("__init__", [](data::Subset* self, data::Dataset* of, std::vector<int64_t> i) {
         new (self) data::Subset(Ref<data::Dataset>(of), std::move(i));
       });
-  m.def("_python_dataset",
-        [](nb::object source) { return static_cast<data::Dataset*>(new PythonDataset(std::move(source))); });
+  nb::class_<Sized, data::Dataset>(m, "_Sized").def(nb::init<int64_t>());
   m.def("_collate", [](const TensorList& samples) {
     std::vector<TensorList> rows;
     for (const Tensor& t : samples) rows.push_back({t});
@@ -196,7 +189,7 @@ void add_data(nb::module_& m) {
       .def(
           "__init__",
           [](data::DataLoader* self, data::Dataset* d, int64_t batch, bool shuffle, bool drop, int workers,
-             int prefetch, std::optional<uint64_t> seed, Generator* generator) {
+             int prefetch, std::optional<uint64_t> seed, Generator* generator, int64_t epoch) {
             data::LoaderOptions o;
             o.batch_size = batch;
             o.shuffle = shuffle;
@@ -206,8 +199,10 @@ void add_data(nb::module_& m) {
             o.seed = seed;
             o.generator = generator;
             new (self) data::DataLoader(Ref<data::Dataset>(d), o);
+            self->set_epoch(epoch);
           },
-          nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none())
+          nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none(),
+          nb::arg())
       .def("__len__", &data::DataLoader::size)
       .def("_begin", &begin, nb::arg(), nb::arg().none(), nb::arg().none(), nb::rv_policy::take_ownership);
   m.def("_digits", [] {

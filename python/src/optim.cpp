@@ -99,7 +99,7 @@ void add_schedules(nb::module_& m) {
                           "What all schedules share: step, get_last_lr, base_lrs, last_epoch, state_dict.\n\n>>> opt = "
                           "thixo.optim.SGD([thixo.ones(1, requires_grad=True)], lr=1.0)\n>>> schedule = "
                           "thixo.optim.lr_scheduler.StepLR(opt, 1)\n>>> schedule.step(); schedule.get_last_lr()\n[0.1]",
-                          counted<LRScheduler>(), nb::dynamic_attr())
+                          counted<LRScheduler>(), nb::dynamic_attr(), nb::is_weak_referenceable())
       .def("_step", &LRScheduler::step)
       .def_prop_ro("last_epoch", &LRScheduler::last_epoch)
       .def_prop_ro("base_lrs", [](const LRScheduler& s) { return s.base_lrs(); })

@@ -26,20 +26,21 @@ void add_training(nb::module_& parent) {
       "tensor([[-1.0000],\n        [ 1.0000]])");
   m.def(
       "clip_grad_norm_",
-      [](nb::object params, double max_norm, double norm_type, bool error) {
+      [](nb::object params, double max_norm, double norm_type, bool error, nb::object) {
         return nn::utils::clip_grad_norm_(tensors_of(params, "clip_grad_norm_", "parameters"), max_norm, norm_type,
                                           error);
       },
       arg("parameters"), arg("max_norm"), arg("norm_type") = 2.0, arg("error_if_nonfinite") = false,
+      arg("foreach") = nb::none(),
       "Scales the gradients so that their common norm is at most max_norm; returns the norm they had.\n\n>>> w = "
       "thixo.ones(1, requires_grad=True)\n>>> (w * 10).sum().backward()\n>>> thixo.nn.utils.clip_grad_norm_([w], "
       "1.0)\ntensor(10.)\n>>> w.grad\ntensor([1.0000])");
   m.def(
       "clip_grad_value_",
-      [](nb::object params, double value) {
+      [](nb::object params, double value, nb::object) {
         nn::utils::clip_grad_value_(tensors_of(params, "clip_grad_value_", "parameters"), value);
       },
-      arg("parameters"), arg("clip_value"),
+      arg("parameters"), arg("clip_value"), arg("foreach") = nb::none(),
       "Clamps each element of the gradients to [-clip_value, clip_value].\n\n>>> w = thixo.ones(1, "
       "requires_grad=True)\n>>> (w * 10).sum().backward()\n>>> thixo.nn.utils.clip_grad_value_([w], 2.0); "
       "w.grad\ntensor([2.])");

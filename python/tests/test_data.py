@@ -100,6 +100,8 @@ def test_samples_of_all_forms():
     assert x.shape == (2, 2) and i.tolist() == [1, 2] and t.shape == (2, 3)
     d = batch_of({"x": thixo.ones(2), "name": "a"}, {"x": thixo.ones(2), "name": "b"})
     assert d["x"].shape == (2, 2) and d["name"] == ["a", "b"]
+    x, names = batch_of((thixo.ones(1, requires_grad=True), "a"), (thixo.ones(1), "b"))
+    assert x.requires_grad and names == ("a", "b")
 
 
 def test_samples_that_differ():
@@ -184,6 +186,16 @@ def test_a_loader_lets_its_data_set_go(workers):
         break
     gone = weakref.ref(dataset)
     del dataset, _
+    gc.collect()
+    assert gone() is None
+
+
+def test_a_data_set_that_knows_its_loader_is_let_go():
+    dataset = Numbers(4)
+    dataset.loader = DataLoader(dataset, batch_size=2, num_workers=1)
+    list(dataset.loader)
+    gone = weakref.ref(dataset)
+    del dataset
     gc.collect()
     assert gone() is None
 

@@ -1,8 +1,10 @@
 """Optimizers and schedules as PyTorch's scripts use them: groups as dicts, state, copies, chains, errors."""
 
 import copy
+import gc
 import math
 import pickle
+import weakref
 
 import pytest
 import thixo
@@ -198,6 +200,18 @@ def test_lambdas_of_each_group():
     assert s.get_last_lr() == [2, 0.5]
     with pytest.raises(ValueError, match="1 functions"):
         sched.LambdaLR(opt, [lambda t: 1.0])
+
+
+def test_a_function_that_knows_its_schedule_is_let_go():
+    def make():
+        net = nn.Linear(2, 2)
+        net.schedule = sched.LambdaLR(optim.SGD(net.parameters()), lambda t: float(net.training))
+        net.schedule.step()
+        return weakref.ref(net)
+
+    gone = make()
+    gc.collect()
+    assert gone() is None
 
 
 def test_schedules_go_on():

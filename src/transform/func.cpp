@@ -22,6 +22,13 @@ std::vector<bool> chosen(const ArgNums& argnums, size_t n, const char* what) {
   return out;
 }
 
+void check_differentiable(const Tensor& t, size_t input, const char* what) {
+  if (is_differentiable(t.dtype())) return;
+  throw DTypeError(std::string(what) + ": input " + std::to_string(input) + " has no gradient")
+      .got(describe(t))
+      .need("floating-point or complex numbers");
+}
+
 void check_scalar(const TensorList& out) {
   if (out.empty() || out[0].dim() != 0) {
     throw ValueError("grad: the function must return one element without dims")
@@ -39,7 +46,10 @@ TensorList run_grad(const Fn& f, const TensorList& inputs, const ArgNums& argnum
   const bool outer = on.before();
   GradLevel level(outer);
   TensorList inside, leaves;
-  for (size_t i = 0; i < inputs.size(); ++i) inside.push_back(level.enter(inputs[i], wanted[i]));
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (wanted[i]) check_differentiable(inputs[i], i, "grad");
+    inside.push_back(level.enter(inputs[i], wanted[i]));
+  }
   for (int a : argnums) leaves.push_back(inside[static_cast<size_t>(a < 0 ? a + static_cast<int>(inputs.size()) : a)]);
   TensorList out = f(inside);
   check_scalar(out);
@@ -184,7 +194,10 @@ Vjp vjp(const Fn& f, const TensorList& inputs) {
   GradMode on(true);
   GradLevel level(on.before());
   TensorList inside;
-  for (const Tensor& t : inputs) inside.push_back(level.enter(t, true));
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    check_differentiable(inputs[i], i, "vjp");
+    inside.push_back(level.enter(inputs[i], true));
+  }
   const TensorList out = f(inside);
   TensorList values;
   for (const Tensor& t : out) values.push_back(level.leave(t));
@@ -232,6 +245,7 @@ Fn vmap(Fn f, VmapOptions options) {
 Fn jacrev(Fn f, ArgNums argnums) {
   return [f = std::move(f), argnums = std::move(argnums)](const TensorList& inputs) {
     const Chosen c = choose(f, inputs, argnums, "jacrev");
+    for (size_t i = 0; i < c.values.size(); ++i) check_differentiable(c.values[i], i, "jacrev");
     const Vjp v = vjp(c.f, c.values);
     TensorList out;
     for (size_t k = 0; k < v.outputs.size(); ++k) {
@@ -250,6 +264,7 @@ Fn jacrev(Fn f, ArgNums argnums) {
 Fn jacfwd(Fn f, ArgNums argnums) {
   return [f = std::move(f), argnums = std::move(argnums)](const TensorList& inputs) {
     const Chosen c = choose(f, inputs, argnums, "jacfwd");
+    for (size_t i = 0; i < c.values.size(); ++i) check_differentiable(c.values[i], i, "jacfwd");
     std::vector<TensorList> columns;  // of each input, for all results
     for (size_t i = 0; i < c.values.size(); ++i) {
       columns.push_back(vmap([&](const Tensor& t) {

@@ -179,6 +179,16 @@ TEST(Func, Jacobians) {
   expect_values(func::jacrev(func::jacfwd(cube_sum))(x), {6, 0, 0, 12});
 }
 
+TEST(Func, IntegersHaveNoGradient) {
+  const Tensor i = ones({2}).to(int64), x = f64({1, 2});
+  const Fn f = [](const Tensor& a, const Tensor& b) { return (a * b).sum(); };
+  EXPECT_THROW(func::grad(f, {1})(TensorList{x, i}), Error);
+  EXPECT_THROW(func::vjp(f, {x, i}), Error);
+  EXPECT_THROW(func::jacrev(f, {1})(TensorList{x, i}), Error);
+  EXPECT_THROW(func::jacfwd(f, {1})(TensorList{x, i}), Error);
+  expect_values(func::grad(f)(TensorList{x, i})[0], {1, 1});
+}
+
 TEST(Func, JacobiansOfAllResultsByAllInputs) {
   Fn f = [](const TensorList& in) { return TensorList{in[0] * in[1], in[0].sum()}; };
   const TensorList in = {f64({1, 2}), f64({3, 4})};

@@ -1,14 +1,17 @@
 """Learning rates over time. A step goes from the present rate: schedules of one optimizer multiply."""
 
+import weakref as _weakref
+
 from .. import _thixo
 from .._thixo import _training as _core
-from .._thixo._training import LRScheduler, Optimizer
+from .._thixo._training import LRScheduler
+from .._thixo._training import Optimizer as _Optimizer
 from ._groups import integer as _integer
 from ._groups import number as _number
 
 
 def _start(self, core, optimizer, *args):
-    if not isinstance(optimizer, Optimizer):
+    if not isinstance(optimizer, _Optimizer):
         raise TypeError(f"{type(self).__name__}: optimizer must be an Optimizer, not a {type(optimizer).__name__}")
     self.optimizer = optimizer
     core.__init__(self, optimizer, *args)
@@ -30,7 +33,14 @@ class LambdaLR(_core.LambdaLR):
         for f in functions:
             if not callable(f):
                 raise TypeError(f"LambdaLR: lr_lambda must be a function of the epoch, not a {type(f).__name__}")
-        _start(self, _core.LambdaLR, optimizer, list(functions), _integer("LambdaLR", "last_epoch", last_epoch))
+        self.lr_lambdas = list(functions)
+        calls = [_call(_weakref.ref(self), i) for i in range(len(functions))]
+        _start(self, _core.LambdaLR, optimizer, calls, _integer("LambdaLR", "last_epoch", last_epoch))
+
+
+def _call(schedule, i):
+    """The function of group i for C++, which must hold nothing that may lead back to the schedule."""
+    return lambda epoch: _number("LambdaLR", "the result of lr_lambda", schedule().lr_lambdas[i](epoch))
 
 
 class StepLR(_core.StepLR):

@@ -97,7 +97,7 @@ def _collate_sequences(batch):
     for i, sample in enumerate(batch):
         if len(sample) != len(first):
             _differ("length", len(first), i, len(sample))
-    columns = [default_collate(list(column)) for column in zip(*batch, strict=True)]
+    columns = [default_collate(column) for column in zip(*batch, strict=True)]
     return type(first)(*columns) if hasattr(first, "_fields") else columns
 
 
@@ -121,7 +121,8 @@ def default_collate(batch):
         return _thixo.tensor(batch)
     if isinstance(first, Tensor) or hasattr(first, "__array_interface__"):
         tensors = [v if isinstance(v, Tensor) else _thixo.tensor(v) for v in batch]
-        return _core._collate(tensors)
+        stack = _thixo.ops.stack if any(t.requires_grad for t in tensors) else _core._collate
+        return stack(tensors)
     raise TypeError(
         f"default_collate: a sample holds a {type(first).__name__}, where tensors, arrays, numbers, strings, dicts and "
         "lists can be\n  fix   give the loader a collate_fn"
@@ -160,28 +161,36 @@ class DataLoader:
             )
         if collate_fn is not None and not callable(collate_fn):
             raise TypeError(f"DataLoader: collate_fn must be a function, not a {type(collate_fn).__name__}")
-        self.dataset, self.batch_size, self.drop_last = dataset, batch_size, drop_last
-        self.num_workers, self.generator = num_workers, generator
-        source = _source(dataset) if collate_fn is None else None
+        self.dataset, self.batch_size, self.shuffle, self.drop_last = dataset, batch_size, shuffle, drop_last
+        self.num_workers, self.generator, self.seed = num_workers, generator, seed
+        self.prefetch_factor = 2 if prefetch_factor is None else prefetch_factor
         self.collate_fn = default_collate if collate_fn is None else collate_fn
+        self._epoch = 0
+        self._loader()  # checks the settings
+
+    def _loader(self):
+        """The loader in C++ for one epoch. It is not kept: garbage is not found in cycles through C++."""
+        source = _source(self.dataset) if self.collate_fn is default_collate else None
         self._of_python = source is None
-        self._loader = _core._DataLoader(
-            _core._python_dataset(dataset) if source is None else source,
-            batch_size,
-            bool(shuffle),
-            bool(drop_last),
-            num_workers,
-            2 if prefetch_factor is None else prefetch_factor,
-            seed,
-            generator,
+        return _core._DataLoader(
+            _core._Sized(len(self.dataset)) if source is None else source,
+            self.batch_size,
+            bool(self.shuffle),
+            bool(self.drop_last),
+            self.num_workers,
+            self.prefetch_factor,
+            self.seed,
+            self.generator,
+            self._epoch,
         )
 
     def __len__(self):
-        return len(self._loader)
+        return len(self._loader())
 
     def __iter__(self):
-        collate = self.collate_fn if self._of_python else None
-        return _run(self._loader._begin(self.num_workers, self.dataset, collate))
+        loader = self._loader()
+        self._epoch += 1
+        return _run(loader._begin(self.num_workers, self.dataset, self.collate_fn if self._of_python else None))
 
 
 def _run(batches):
