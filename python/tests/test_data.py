@@ -102,6 +102,8 @@ def test_samples_of_all_forms():
     assert d["x"].shape == (2, 2) and d["name"] == ["a", "b"]
     x, names = batch_of((thixo.ones(1, requires_grad=True), "a"), (thixo.ones(1), "b"))
     assert x.requires_grad and names == ("a", "b")
+    (x,) = next(iter(DataLoader(TensorDataset(thixo.ones(2, requires_grad=True)), batch_size=2)))
+    assert x.requires_grad
 
 
 def test_samples_that_differ():

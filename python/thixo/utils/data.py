@@ -67,7 +67,7 @@ def _plain(dataset, cls):
 
 def _source(dataset):
     """The data set for C++ to read without Python; None where its samples are Python's."""
-    if _plain(dataset, TensorDataset):
+    if _plain(dataset, TensorDataset) and not any(t.requires_grad for t in dataset.tensors):
         return _core._TensorDataset(list(dataset.tensors))
     if _plain(dataset, Subset):
         source = _source(dataset.dataset)
