@@ -31,7 +31,20 @@ class THIXO_API Generator : public Object {
   uint64_t counter_ = 0;
 };
 
+/// The one of this thread while a ThreadGenerator lives, else that of the process.
 THIXO_API Generator& default_generator();
+/// Gives this thread a default generator of its own: workers draw numbers that depend on their task alone.
+class THIXO_API ThreadGenerator {
+ public:
+  explicit ThreadGenerator(uint64_t seed);
+  ~ThreadGenerator();
+  ThreadGenerator(const ThreadGenerator&) = delete;
+  ThreadGenerator& operator=(const ThreadGenerator&) = delete;
+
+ private:
+  Generator generator_;
+  Generator* before_;
+};
 /// Seeds the default generator.
 THIXO_API void manual_seed(uint64_t seed);
 

@@ -125,6 +125,19 @@ Tensor to_operand(PyObject* o, const char* op, const char* name) {
   type_error(std::string(op) + "(): argument '" + name + "' must be a Tensor or a number, not " + Py_TYPE(o)->tp_name);
 }
 
+TensorList tensors_of(nb::handle o, const char* function, const char* name) {
+  if (is_tensor(o.ptr())) return {unwrap(o.ptr())};
+  TensorList out;
+  for (nb::handle t : nb::iter(o)) {
+    if (!is_tensor(t.ptr())) {
+      type_error(std::string(function) + ": " + name + " has a " + Py_TYPE(t.ptr())->tp_name +
+                 ", where tensors belong");
+    }
+    out.push_back(unwrap(t.ptr()));
+  }
+  return out;
+}
+
 Attr to_attr(PyObject* o, const AttrDecl& d, const char* op) {
   auto wrong = [&]() -> Attr {
     type_error(std::string(op) + "(): argument '" + d.name + "' must be " + kind_text(d) +

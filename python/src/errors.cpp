@@ -62,7 +62,7 @@ void set_error() {
     auto k = static_cast<size_t>(e.type());
     PyErr_SetString(k < std::size(types) ? types[k] : PyExc_TypeError, e.what());
   } catch (const std::bad_cast&) {
-    PyErr_SetString(PyExc_TypeError, "an argument has a type that does not fit");
+    PyErr_SetString(PyExc_TypeError, "an argument, or what a function returned, has a type that does not fit");
   } catch (const std::bad_alloc&) {
     PyErr_NoMemory();
   } catch (const std::exception& e) {
@@ -94,6 +94,8 @@ void add_errors(nb::module_& m) {
     try {
       std::rethrow_exception(p);
     } catch (const Error&) {
+      set_error();
+    } catch (const std::bad_cast&) {  // what a function of Python gave back
       set_error();
     }
   });

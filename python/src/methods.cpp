@@ -217,7 +217,10 @@ void add_methods_by_hand() {
     return t.register_hook([held](const Tensor& g) {
       nb::gil_scoped_acquire gil;
       nb::object r = (*held)(g);
-      return r.is_none() ? Tensor() : nb::cast<Tensor>(r);
+      if (r.is_none()) return Tensor();
+      if (is_tensor(r.ptr())) return unwrap(r.ptr());
+      const std::string text = std::string("a hook must return a Tensor or None, not a ") + Py_TYPE(r.ptr())->tp_name;
+      throw nb::type_error(text.c_str());
     });
   });
   method("_remove_hook", [](const Tensor& t, int64_t id) { t.remove_hook(id); });

@@ -105,12 +105,12 @@ void add_func(nb::module_& m) {
     func::Jvp r = func::jvp(fn(f), in, tangents);
     return nb::make_tuple(r.outputs, r.tangents);
   });
-  m.def("_func_jacrev",
-        [fn](nb::callable f, const List& in, int argnum) { return func::jacrev(fn(f), argnum)(in)[0]; });
-  m.def("_func_jacfwd",
-        [fn](nb::callable f, const List& in, int argnum) { return func::jacfwd(fn(f), argnum)(in)[0]; });
-  m.def("_func_hessian",
-        [fn](nb::callable f, const List& in, int argnum) { return func::hessian(fn(f), argnum)(in)[0]; });
+  m.def("_func_jacrev", [fn](nb::callable f, const List& in, const func::ArgNums& argnums) {
+    return func::jacrev(fn(std::move(f)), argnums)(in);
+  });
+  m.def("_func_jacfwd", [fn](nb::callable f, const List& in, const func::ArgNums& argnums) {
+    return func::jacfwd(fn(std::move(f)), argnums)(in);
+  });
 }
 
 void add_profiler(nb::module_& m) {

@@ -253,3 +253,35 @@ def test_what_backward_saved_must_not_be_overwritten():
     y.detach().add_(1)
     with pytest.raises(ValueError, match="exp"):
         z.backward()
+
+
+def function(forward, backward=lambda ctx, *g: g[0]):
+    return type("Mine", (autograd.Function,), {"forward": staticmethod(forward), "backward": staticmethod(backward)})
+
+
+def test_what_a_custom_function_returns_besides_tensors_comes_back():
+    seen = []
+    mine = function(lambda ctx, x: (x * 2, 5, x + 1), lambda ctx, *g: seen.append(g) or g[0] * 2 + g[2])
+    x = thixo.ones(2, requires_grad=True)
+    y, five, z = mine.apply(x)
+    (y + z).sum().backward()
+    assert five == 5 and seen[0][1] is None and x.grad.tolist() == [3, 3]
+
+
+def test_wrong_results_of_user_functions():
+    x = thixo.ones(2, requires_grad=True)
+    with pytest.raises(TypeError, match=r"Mine.forward must return tensors, not int"):
+        function(lambda ctx, x: 5).apply(x)
+    for bad, kind, text in [
+        (lambda ctx, g: 3, TypeError, r"Mine.backward must return a Tensor or None for each argument, not a int"),
+        (lambda ctx, g: (g, g), ValueError, r"Mine.backward gave 2 gradients for 1 arguments"),
+        (lambda ctx, g: (), ValueError, r"Mine.backward gave 0 gradients for 1 arguments"),
+    ]:
+        with pytest.raises(kind, match=text):
+            function(lambda ctx, x: x * 2, bad).apply(x).sum().backward()
+    y = x * 2
+    y.register_hook(lambda g: 3)
+    with pytest.raises(TypeError, match="a hook must return a Tensor or None, not a int"):
+        y.sum().backward()
+    with pytest.raises(TypeError):
+        autograd.gradcheck(lambda v: 3.0, [thixo.ones(2, **F64)])

@@ -56,6 +56,12 @@ def test_names_used_in_annotations_exist(path):
                 assert used <= known | {"dict", "list", "tuple", "type"}, f.name
 
 
+def test_hidden_bases_give_their_public_ones():
+    for path, name, base in [("optim/__init__.pyi", "Adam", "Optimizer"), ("nn/__init__.pyi", "ModuleList", "Module")]:
+        (c,) = (n for n in TREES[path].body if isinstance(n, ast.ClassDef) and n.name == name)
+        assert [b.id for b in c.bases] == [base]
+
+
 def test_every_method_of_tensor_is_there():
     (tensor,) = (n for n in TREES["__init__.pyi"].body if isinstance(n, ast.ClassDef) and n.name == "Tensor")
     public = {n for n in vars(thixo.Tensor) if not n.startswith("_")}

@@ -53,7 +53,6 @@ class _Context:
     def __init__(self, cls, args, places):
         self._cls, self._args, self._places = cls, args, places
         self._core = None
-        self._single = False
 
     def save_for_backward(self, *tensors):
         """Keeps tensors for backward; an overwritten one is an error there."""
@@ -89,14 +88,37 @@ class _Context:
         out = self._cls.forward(self, *args)
         self._core = None
         self._args = [None if isinstance(a, Tensor) else a for a in self._args]  # the graph holds what it needs
-        self._single = isinstance(out, Tensor)
-        return [out] if self._single else list(out)
+        self._single = not isinstance(out, (tuple, list))
+        self._out = [out] if self._single else list(out)
+        self._out_places = [i for i, t in enumerate(self._out) if isinstance(t, Tensor)]
+        if not self._out_places:
+            raise TypeError(f"{self._cls.__name__}.forward must return tensors, not {type(out).__name__}")
+        tensors = [self._out[i] for i in self._out_places]
+        for i in self._out_places:
+            self._out[i] = None  # what else forward returned stays; the graph holds the tensors
+        return tensors
+
+    def _results(self, tensors):
+        """What forward returned, with these tensors in their places."""
+        out = list(self._out)
+        for place, t in zip(self._out_places, tensors, strict=True):
+            out[place] = t
+        return out[0] if self._single else tuple(out)
 
     def _backward(self, core, grads):
         self._core = core
-        out = self._cls.backward(self, *grads)
+        all_grads = [None] * len(self._out)
+        for place, g in zip(self._out_places, grads, strict=True):
+            all_grads[place] = g
+        out = self._cls.backward(self, *all_grads)
         self._core = None
-        out = (out,) if isinstance(out, Tensor) or out is None else tuple(out)
+        name = f"{self._cls.__name__}.backward"
+        out = tuple(out) if isinstance(out, (tuple, list)) else (out,)
+        for g in out:
+            if g is not None and not isinstance(g, Tensor):
+                raise TypeError(f"{name} must return a Tensor or None for each argument, not a {type(g).__name__}")
+        if len(out) < len(self._args) or any(g is not None for g in out[len(self._args) :]):
+            raise _thixo.ValueError(f"{name} gave {len(out)} gradients for {len(self._args)} arguments of forward")
         return [out[place] for place in self._places]
 
 
@@ -128,7 +150,7 @@ class Function:
         places = [i for i, a in enumerate(args) if isinstance(a, Tensor)]
         ctx = _Context(cls, list(args), places)
         out = _thixo._apply_function(cls, ctx, [args[i] for i in places])
-        return out[0] if ctx._single else tuple(out)
+        return ctx._results(out)
 
 
 def _checked(f):

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/thread_state.h"
+
 namespace thixo {
 
 void Generator::manual_seed(uint64_t seed) {
@@ -31,10 +33,17 @@ void Generator::set_state(State s) {
   counter_ = s.counter;
 }
 
+namespace {
+THIXO_FAST_TLS Generator* t_generator = nullptr;
+}
+
 Generator& default_generator() {
   static Generator& g = *new Generator;
-  return g;
+  return t_generator != nullptr ? *t_generator : g;
 }
+
+ThreadGenerator::ThreadGenerator(uint64_t seed) : generator_(seed), before_(std::exchange(t_generator, &generator_)) {}
+ThreadGenerator::~ThreadGenerator() { t_generator = before_; }
 
 void manual_seed(uint64_t seed) { default_generator().manual_seed(seed); }
 

@@ -14,6 +14,19 @@ TEST(Philox, KnownAnswers) {
             (Block{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}));
 }
 
+TEST(Generator, AThreadMayHaveItsOwn) {
+  manual_seed(1);
+  {
+    ThreadGenerator own(7);
+    EXPECT_EQ(default_generator().seed(), 7u);
+    default_generator().take(5);
+    ThreadGenerator inner(8);
+    EXPECT_EQ(default_generator().seed(), 8u);
+  }
+  EXPECT_EQ(default_generator().seed(), 1u);
+  EXPECT_EQ(default_generator().state().counter, 0u);
+}
+
 TEST(Generator, CounterMovesOnAndStateComesBack) {
   Generator g(5);
   EXPECT_EQ(g.take(3), 0u);

@@ -93,6 +93,23 @@ TEST(Clip, Norm) {
   EXPECT_THROW(utils::clip_grad_norm_({b}, 1, 2, true), Error);
 }
 
+TEST(Clip, NormOfHalvesAndOfComplexNumbers) {
+  for (DType t : {DType::F16, DType::BF16}) {
+    for (double p : {1.0, 2.0, 3.0}) {
+      Tensor a = zeros({3}, {.dtype = t}).requires_grad_();
+      a.set_grad(tensor(std::vector<float>{300, 400, 0}, {3}).to(t));
+      const double want = std::pow(std::pow(300, p) + std::pow(400, p), 1 / p);
+      EXPECT_NEAR(utils::clip_grad_norm_({a}, 5, p).item(), want, 1e-3 * want);
+      EXPECT_EQ(a.grad().dtype(), t);
+      EXPECT_NEAR(a.grad().to(DType::F32).to_vector<float>()[1], 400 * 5 / want, 0.02);
+    }
+  }
+  Tensor c = zeros({2}, {.dtype = DType::C64}).requires_grad_();
+  c.set_grad(tensor(std::vector<std::complex<float>>{{0, 3}, {4, 0}}, {2}));
+  EXPECT_NEAR(utils::clip_grad_norm_({c}, 1).item(), 5, 1e-5);
+  EXPECT_NEAR(c.grad().abs().amax().item(), 0.8, 1e-5);
+}
+
 TEST(Clip, Value) {
   Tensor a = zeros({3}).requires_grad_();
   a.set_grad(tensor(std::vector<float>{-3, 0.5f, 9}, {3}));

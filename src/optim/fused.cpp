@@ -16,6 +16,7 @@ namespace {
 struct Batch {
   const ParamGroup* group;
   int64_t step;  // the one being made, from 1
+  bool first;    // with new state tensors
   const OpDef* op;
   Tensor scalars;
   std::vector<Tensor> params, grads;
@@ -51,6 +52,8 @@ void prepare_state(const OpDef& op, const Tensor& param, ParamState* s) {
   }
 }
 
+bool is_first(const ParamState& s) { return s.step == s.begun + 1; }
+
 std::vector<Batch> batches_of(OptimizerState& state, FusedOptimizer::Rule rule) {
   std::vector<Batch> batches;
   for (const ParamGroup& group : state.groups) {
@@ -60,12 +63,14 @@ std::vector<Batch> batches_of(OptimizerState& state, FusedOptimizer::Rule rule) 
       if (!g.defined()) continue;
       ParamState& s = state.params[p.record()];
       ++s.step;
+      if (s.tensors.empty()) s.begun = s.step - 1;
+      const bool begins = is_first(s);
       auto b = std::find_if(batches.begin() + static_cast<std::ptrdiff_t>(first), batches.end(),
-                            [&](const Batch& x) { return x.step == s.step; });
+                            [&](const Batch& x) { return x.step == s.step && x.first == begins; });
       if (b == batches.end()) {
-        const Update u = rule(group, s.step);
-        b = batches.insert(
-            b, {&group, s.step, find_op(u.op), new_scalars({u.scalars.data(), u.scalars.size()}), {}, {}, {}});
+        const Update u = rule(group, s.step, begins);
+        Tensor scalars = new_scalars({u.scalars.data(), u.scalars.size()});
+        b = batches.insert(b, {&group, s.step, begins, find_op(u.op), std::move(scalars), {}, {}, {}});
       }
       prepare_state(*b->op, p, &s);
       b->params.push_back(p);
@@ -126,8 +131,13 @@ void keep_live(const Ref<OptimizerState>& state, const Batch& b, FusedOptimizer:
   for (const Tensor& p : b.params) records.push_back(p.record());
   before_replay([state, group, records, scalars = b.scalars, rule] {
     int64_t step = 0;
-    for (const TensorRecord* r : records) step = ++state->params[r].step;
-    const Update u = rule(state->groups[group], step);
+    bool first = false;
+    for (const TensorRecord* r : records) {
+      ParamState& s = state->params[r];
+      step = ++s.step;
+      first = is_first(s);
+    }
+    const Update u = rule(state->groups[group], step, first);
     std::copy(u.scalars.begin(), u.scalars.end(), static_cast<double*>(scalars.record()->data()));
   });
 }

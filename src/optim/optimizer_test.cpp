@@ -203,7 +203,7 @@ TEST(Optimizer, StateRoundTrip) {
   Adam first(b, {.lr = 0.1, .amsgrad = true});
   run(first, b, 0, 3);
   Adam second(b, {.lr = 7});
-  EXPECT_EQ(second.state_dict().size(), 7u);
+  EXPECT_EQ(second.state_dict().size(), 8u);  // 7 settings, and how many parameters there are
   second.load_state_dict(first.state_dict());
   EXPECT_EQ(second.param_groups()[0]["lr"], 0.1);
   run(second, b, 3, 6);
@@ -214,6 +214,33 @@ TEST(Optimizer, StateRoundTrip) {
   EXPECT_THROW(other.load_state_dict(first.state_dict()), Error);
   SGD sgd(fresh());
   EXPECT_THROW(sgd.load_state_dict(first.state_dict()), Error);
+}
+
+TEST(Optimizer, AStateOfOtherParametersIsRefused) {
+  auto p = [] { return ones({1}).requires_grad_(); };
+  SGD one(TensorList{p()}), two(TensorList{p(), p()});
+  EXPECT_THROW(two.load_state_dict(one.state_dict()), Error);
+  EXPECT_THROW(one.load_state_dict(two.state_dict()), Error);
+  EXPECT_THROW(one.load_state_dict(Adam(TensorList{p()}).state_dict()), Error);
+}
+
+TEST(SGD, MomentumTurnedOnLaterBeginsWithTheWholeGradient) {
+  Tensor p = zeros({1}).requires_grad_();
+  SGD sgd(TensorList{p}, {.lr = 1, .dampening = 0.5});
+  auto step = [&](double g) {
+    p.set_grad(full({1}, g).to(float32));
+    sgd.step();
+    return p.item<float>();
+  };
+  EXPECT_FLOAT_EQ(step(1), -1);
+  sgd.param_groups()[0]["momentum"] = 0.5;
+  EXPECT_FLOAT_EQ(step(4), -5);              // no buffer yet: it is the gradient
+  EXPECT_FLOAT_EQ(step(2), -5 - (2 + 1));    // 0.5 * 4 + 0.5 * 2
+  SGD again(TensorList{p}, {.lr = 1, .momentum = 0.5, .dampening = 0.5});
+  again.load_state_dict(sgd.state_dict());
+  p.set_grad(ones({1}));
+  again.step();
+  EXPECT_FLOAT_EQ(p.item<float>(), -8 - 2);  // 0.5 * 3 + 0.5 * 1: a buffer that is there is gone on with
 }
 
 TEST(Optimizer, TrainsALayer) {
