@@ -78,7 +78,7 @@ OneCycleLR::OneCycleLR(const Optimizer& optimizer, double max_lr, int64_t total_
     throw ValueError("OneCycleLR: pct_start is " + std::to_string(o_.pct_start)).need("0 <= pct_start <= 1");
   for (const ParamGroup& g : optimizer_->groups) {
     if (o_.cycle_momentum && !g.has("momentum") && !g.has("beta1")) {
-      throw ValueError("OneCycleLR: the optimizer has no momentum to cycle").fix("set cycle_momentum = false");
+      throw ValueError("OneCycleLR: the optimizer has no momentum to cycle").fix("switch cycle_momentum off");
     }
   }
   start();
