@@ -1,6 +1,7 @@
 """Data sets and the loader, which prepares batches on threads in an order that does not depend on them."""
 
 import atexit
+import weakref
 
 from .. import _thixo
 
@@ -59,8 +60,28 @@ class Subset(Dataset):
         return len(self.indices)
 
 
+class _Watched:
+    """What C++ holds of a data set of Python's: who holds the loader holds the data set, and there the garbage
+    collector sees it."""
+
+    def __init__(self, dataset):
+        self.of = weakref.ref(dataset)
+
+    def __getitem__(self, index):
+        return self.of()[index]
+
+    def __len__(self):
+        return len(self.of())
+
+
 def _source(dataset):
-    return getattr(dataset, "_source", None) or _core._python_dataset(dataset)
+    own = getattr(dataset, "_source", None)
+    if own is not None:
+        return own
+    try:
+        return _core._python_dataset(_Watched(dataset))
+    except TypeError:  # a list has no weak references
+        return _core._python_dataset(dataset)
 
 
 class DataLoader:
@@ -83,6 +104,7 @@ class DataLoader:
         seed=None,
     ):
         self.dataset, self.batch_size, self.drop_last = dataset, batch_size, drop_last
+        self._dataset = dataset  # what the loader reads, whatever `dataset` says later
         if seed is None and generator is not None:
             seed = generator.initial_seed()
         self._loader = _core._DataLoader(
