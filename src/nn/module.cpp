@@ -59,13 +59,6 @@ void collect_modules(Module* m, const std::string& prefix, std::unordered_set<co
   for (const auto& [name, child] : m->named_children()) collect_modules(child.get(), join(prefix, name), seen, out);
 }
 
-/// A leaf that asks for a gradient: what a parameter must be.
-Tensor as_parameter(const Tensor& value) {
-  if (!value.defined()) return value;
-  Tensor leaf = value.is_leaf() ? value : value.detach();
-  return leaf.requires_grad_();
-}
-
 template <class T> std::vector<T> values_of(const std::vector<Named<T>>& named) {
   std::vector<T> out;
   out.reserve(named.size());
@@ -79,7 +72,7 @@ Module::~Module() = default;
 
 Tensor Module::forward(const Tensor&) {
   throw NotImplementedError(type_name() + ": forward of one tensor is not defined")
-      .fix("define Tensor forward(const Tensor& x) override, or call the module through its handle");
+      .fix("define its forward, or call it with the arguments that its own forward takes");
 }
 
 Tensor Module::operator()(const Tensor& x) {
@@ -100,9 +93,18 @@ void Module::check_name(std::string_view name, Kind kind) const {
   if (taken != nullptr) throw ValueError(type_name() + ": " + quoted + " is the name of a " + taken + " already");
 }
 
-void Module::register_parameter(std::string_view name, const Tensor& value) {
+void Module::register_parameter(std::string_view name, const Tensor& value, bool requires_grad) {
   check_name(name, Kind::Parameter);
-  entry_for(parameters_, name).value() = as_parameter(value);
+  if (value.defined() && !value.is_leaf()) {
+    throw ValueError(type_name() + ": '" + std::string(name) +
+                     "' was computed with a gradient and cannot be a parameter")
+        .got(describe(value))
+        .need("a leaf of the graph")
+        .fix("register its detach(), or compute it in forward");
+  }
+  Tensor leaf = value;
+  if (leaf.defined() && leaf.requires_grad() != requires_grad) leaf.requires_grad_(requires_grad);
+  entry_for(parameters_, name).value() = leaf;
 }
 
 void Module::register_buffer(std::string_view name, const Tensor& value, bool persistent) {
@@ -137,6 +139,14 @@ const Ref<Module>* Module::find_child(std::string_view name) const {
   return e != nullptr ? &e->value() : nullptr;
 }
 
+bool Module::is_member(std::string_view name) const {
+  auto held = [name](const auto& list) {
+    const auto* e = find_entry(list, name);
+    return e != nullptr && e->member != nullptr;
+  };
+  return held(parameters_) || held(buffers_) || held(children_);
+}
+
 std::vector<std::string> Module::parameter_names() const { return names_of(parameters_); }
 std::vector<std::string> Module::buffer_names() const { return names_of(buffers_); }
 std::vector<std::string> Module::child_names() const { return names_of(children_); }
@@ -157,25 +167,26 @@ std::vector<Named<Module*>> Module::named_modules() {
 }
 std::vector<Module*> Module::modules() { return values_of(named_modules()); }
 
-void Module::collect(const std::string& prefix, bool recurse, std::vector<detail::Entry<Tensor>> Module::* list,
+void Module::collect(const std::string& prefix, bool recurse, bool once, Tensors list,
                      std::vector<Named<Tensor>>* out) const {
   for (const detail::Entry<Tensor>& e : this->*list) {
     const Tensor& t = e.value();
-    const bool again = std::any_of(out->begin(), out->end(), [&](const auto& o) { return o.second.is_same(t); });
-    if (t.defined() && !again) out->emplace_back(join(prefix, e.name), t);
+    auto same = [&](const auto& o) { return o.second.is_same(t); };
+    if (!t.defined() || (once && std::any_of(out->begin(), out->end(), same))) continue;
+    out->emplace_back(join(prefix, e.name), t);
   }
   if (!recurse) return;
-  for (const auto& [name, child] : named_children()) child->collect(join(prefix, name), true, list, out);
+  for (const auto& [name, child] : named_children()) child->collect(join(prefix, name), true, once, list, out);
 }
 
-std::vector<Named<Tensor>> Module::named_parameters(bool recurse) const {
+std::vector<Named<Tensor>> Module::named_parameters(bool recurse, bool remove_duplicate) const {
   std::vector<Named<Tensor>> out;
-  collect("", recurse, &Module::parameters_, &out);
+  collect("", recurse, remove_duplicate, &Module::parameters_, &out);
   return out;
 }
-std::vector<Named<Tensor>> Module::named_buffers(bool recurse) const {
+std::vector<Named<Tensor>> Module::named_buffers(bool recurse, bool remove_duplicate) const {
   std::vector<Named<Tensor>> out;
-  collect("", recurse, &Module::buffers_, &out);
+  collect("", recurse, remove_duplicate, &Module::buffers_, &out);
   return out;
 }
 std::vector<Tensor> Module::parameters(bool recurse) const { return values_of(named_parameters(recurse)); }
