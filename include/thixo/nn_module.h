@@ -110,6 +110,10 @@ class THIXO_API Module : public Object {
   void set_training(bool on) { training_ = on; }  ///< of this module alone
   virtual Module& train(bool on = true);
   Module& eval() { return train(false); }
+  /// A number that is another one when this module or one below is switched by train(), gets or loses an entry by
+  /// register_... or unregister, or a setting after which changed() is called: for the key of a compiled function.
+  uint64_t modes() const;
+  void changed() { ++changes_; }
 
   /// Floating-point parameters and buffers in another dtype. Tensors keep their identity: an optimizer's stay valid.
   Module& to(DType dtype);
@@ -165,6 +169,7 @@ class THIXO_API Module : public Object {
 
   std::vector<detail::Entry<Tensor>> parameters_, buffers_;
   std::vector<detail::Entry<Ref<Module>>> children_;
+  uint32_t changes_ = 0;
   bool training_ = true;
 };
 

@@ -165,6 +165,7 @@ void add_module(nb::module_& m) {
           "get_submodule",
           [](nn::Module& self, const std::string& path) { return nb::cast(&self.get_submodule(path)); },
           nb::arg("target"))
+      .def("_modes", &nn::Module::modes)
       .def_prop_rw("training", &nn::Module::training, &nn::Module::set_training)
       .def(
           "train",

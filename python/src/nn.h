@@ -104,7 +104,10 @@ template <class Impl> class Layer : public nb::class_<Impl, nn::Module, Bound<Im
  private:
   template <class Place, class Get> Layer& property(const char* name, Place place, Get get) {
     using S = Setting<std::remove_cvref_t<decltype(place(std::declval<Impl&>()))>>;
-    auto set = [place](Impl& m, typename S::Given v) { place(m) = S::in(std::move(v)); };
+    auto set = [place](Impl& m, typename S::Given v) {
+      place(m) = S::in(std::move(v));
+      m.changed();
+    };
     this->def_prop_rw(name, get, set, nb::for_setter(nb::name(name)), nb::for_setter(nb::arg("value").none()));
     return note(name);
   }

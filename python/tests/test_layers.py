@@ -88,7 +88,7 @@ def test_what_cannot_change_says_so():
         conv.kernel_size = 5
     with pytest.raises(AttributeError, match="'affine' of BatchNorm1d is fixed"):
         norm.affine = False
-    with pytest.raises(AttributeError, match="'stride' is a setting of Conv2d"):
+    with pytest.raises(AttributeError, match="'stride' is a property of Conv2d"):
         conv.stride = nn.Parameter(thixo.ones(1))
     with pytest.raises(AttributeError, match="needs its buffer 'running_mean'"):
         norm.running_mean = nn.Parameter(thixo.ones(2))

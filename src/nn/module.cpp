@@ -59,6 +59,13 @@ void collect_modules(Module* m, const std::string& prefix, std::unordered_set<co
   for (const auto& [name, child] : m->named_children()) collect_modules(child.get(), join(prefix, name), seen, out);
 }
 
+/// Both numbers as one that depends on every bit and on their order (the finaliser of MurmurHash3).
+uint64_t mix(uint64_t h, uint64_t v) {
+  h = h * 0x9e3779b97f4a7c15 + v;
+  h = (h ^ h >> 33) * 0xff51afd7ed558ccd;
+  return h ^ h >> 33;
+}
+
 template <class T> std::vector<T> values_of(const std::vector<Named<T>>& named) {
   std::vector<T> out;
   out.reserve(named.size());
@@ -105,6 +112,7 @@ void Module::register_parameter(std::string_view name, const Tensor& value, bool
   Tensor leaf = value;
   if (leaf.defined() && leaf.requires_grad() != requires_grad) leaf.requires_grad_(requires_grad);
   entry_for(parameters_, name).value() = leaf;
+  changed();
 }
 
 void Module::register_buffer(std::string_view name, const Tensor& value, bool persistent) {
@@ -112,6 +120,7 @@ void Module::register_buffer(std::string_view name, const Tensor& value, bool pe
   detail::Entry<Tensor>& e = entry_for(buffers_, name);
   e.value() = value;
   e.persistent = persistent;
+  changed();
 }
 
 void Module::register_module(std::string_view name, Ref<Module> child) {
@@ -122,9 +131,11 @@ void Module::register_module(std::string_view name, Ref<Module> child) {
         .fix("derive the replacement from the class that " + type_name() + " declares for '" + std::string(name) + "'");
   }
   e.value() = std::move(child);
+  changed();
 }
 
 bool Module::unregister(std::string_view name) {
+  changed();
   return erase_entry(parameters_, name) || erase_entry(buffers_, name) || erase_entry(children_, name);
 }
 
@@ -213,6 +224,14 @@ Module& Module::train(bool on) {
   training_ = on;
   for (const auto& [name, child] : named_children()) child->train(on);
   return *this;
+}
+
+uint64_t Module::modes() const {
+  uint64_t h = uint64_t{changes_} << 1 | uint64_t{training_};
+  for (const auto& e : children_) {
+    if (e.value()) h = mix(h, e.value()->modes());
+  }
+  return h;
 }
 
 Module& Module::requires_grad_(bool on) {

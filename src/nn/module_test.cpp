@@ -77,6 +77,18 @@ TEST(Module, TrainingIsSetHereOrBelow) {
   EXPECT_FALSE(net->head->training());
 }
 
+TEST(Module, ModesTellWhatACompiledFunctionDependsOn) {
+  Sequential net(Linear(1, 1), Dropout(0.5));
+  const uint64_t first = net->modes();
+  net[1]->eval();
+  const uint64_t second = net->modes();
+  EXPECT_NE(second, first);
+  net[1]->train();
+  EXPECT_EQ(net->modes(), first);
+  net[0]->register_parameter("weight", zeros({1, 1}));
+  EXPECT_TRUE(net->modes() != first && net->modes() != second);
+}
+
 TEST(Module, KnowsWhatItsMembersHold) {
   Net net;
   net->register_parameter("extra", ones({1}));

@@ -37,7 +37,7 @@ def _too_early(what, name):
 def _check_free(self, name, kind, of):
     """KeyError when `of`, the module or its class, uses the name for something else."""
     if isinstance(getattr(type(self), name, None), property):
-        raise AttributeError(f"'{name}' is a setting of {type(self).__name__}: a {kind} needs another name")
+        raise AttributeError(f"'{name}' is a property of {type(self).__name__}: a {kind} needs another name")
     if hasattr(of, name) and self._kind(name) != kind:
         raise KeyError(f"attribute '{name}' already exists")
 
