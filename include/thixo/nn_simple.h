@@ -59,7 +59,7 @@ struct GELUOptions {
 class THIXO_API GELUImpl : public Module {
  public:
   using Options = GELUOptions;
-  explicit GELUImpl(const Options& o = {}) : options(o) {}
+  explicit GELUImpl(const Options& o = {});
   Tensor forward(const Tensor& x) override;
   std::string extra_repr() const override;
   Options options;

@@ -108,7 +108,15 @@ template <class Impl> class Layer : public nb::class_<Impl, nn::Module, Bound<Im
       place(m) = S::in(std::move(v));
       m.changed();
     };
-    this->def_prop_rw(name, get, set, nb::for_setter(nb::name(name)), nb::for_setter(nb::arg("value").none()));
+    auto value = [] {
+      using Given = typename S::Given;
+      if constexpr (std::is_arithmetic_v<Given> || std::is_same_v<Given, std::string>) {
+        return nb::arg("value");
+      } else {
+        return nb::arg("value").none();
+      }
+    };
+    this->def_prop_rw(name, get, set, nb::for_setter(nb::name(name)), nb::for_setter(value()));
     return note(name);
   }
   Layer& note(const char* name) {

@@ -92,6 +92,11 @@ def test_what_cannot_change_says_so():
         conv.stride = nn.Parameter(thixo.ones(1))
     with pytest.raises(AttributeError, match="needs its buffer 'running_mean'"):
         norm.running_mean = nn.Parameter(thixo.ones(2))
+    gelu = nn.GELU()
+    gelu.approximate = "cosh"
+    for call in (lambda: gelu(thixo.ones(1)), lambda: nn.GELU("cosh")):
+        with pytest.raises(ValueError, match="GELU: there is no approximation 'cosh'"):
+            call()
     for wrong in ("many", None):
         with pytest.raises(TypeError):
             conv.groups = wrong

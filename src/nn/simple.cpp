@@ -13,6 +13,11 @@ std::string window(const IntList& v) {
 
 std::string inplace_text(const InplaceOptions& o) { return o.inplace ? Repr().add("inplace", true).str() : ""; }
 
+void check_approximate(const GELUOptions& o) {
+  if (o.approximate == "none" || o.approximate == "tanh") return;
+  throw ValueError("GELU: there is no approximation '" + o.approximate + "'").need("none or tanh");
+}
+
 void check_reduction(const char* layer, const std::string& reduction) {
   if (reduction == "mean" || reduction == "sum" || reduction == "none") return;
   throw ValueError(std::string(layer) + ": there is no reduction '" + reduction + "'").need("mean, sum or none");
@@ -28,7 +33,11 @@ std::string SiLUImpl::extra_repr() const { return inplace_text(options); }
 Tensor SigmoidImpl::forward(const Tensor& x) { return sigmoid(unplaced(x)); }
 Tensor TanhImpl::forward(const Tensor& x) { return tanh(unplaced(x)); }
 
-Tensor GELUImpl::forward(const Tensor& x) { return gelu(unplaced(x), {.approximate = options.approximate}); }
+GELUImpl::GELUImpl(const Options& o) : options(o) { check_approximate(options); }
+Tensor GELUImpl::forward(const Tensor& x) {
+  check_approximate(options);
+  return gelu(unplaced(x), {.approximate = options.approximate});
+}
 std::string GELUImpl::extra_repr() const { return Repr().add("approximate", "'" + options.approximate + "'").str(); }
 
 Tensor SoftmaxImpl::forward(const Tensor& x) { return softmax(unplaced(x), dim); }
