@@ -111,6 +111,9 @@ class THIXO_API Function : public Object {
   virtual TensorList backward(FunctionContext& ctx, const TensorList& grads) = 0;
 };
 THIXO_API TensorList apply(Ref<Function> f, const TensorList& inputs, SourceLoc at = SourceLoc::current());
+/// The function whose only result is the tensor of this object (Tensor::object) while nothing else refers to that call;
+/// else null. It changes nothing: for a binding's garbage collector, as the function may refer to the result.
+THIXO_API Function* sole_function(const Object& tensor) noexcept;
 
 /// f(inputs) whose inner values are not kept but computed again in backward. Random ops draw the same numbers.
 THIXO_API TensorList checkpoint(const Fn& f, const TensorList& inputs);

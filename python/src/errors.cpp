@@ -81,7 +81,9 @@ void add_errors(nb::module_& m) {
                         "A feature that is not there.",
                         "A file that cannot be read or written.",
                         "A fault inside thixo: please report it."};
-  PyObject* base = PyErr_NewExceptionWithDoc("thixo.Error", "Base of all errors of thixo.", nullptr, nullptr);
+  PyObject* base =
+      PyErr_NewExceptionWithDoc("thixo.Error", "Base of all errors of thixo; a RuntimeError besides, as PyTorch's are.",
+                                PyExc_RuntimeError, nullptr);
   m.attr("Error") = nb::handle(base);
   for (size_t k = 0; k < g_types.size(); ++k) {
     std::string name = std::string("thixo.") + error_kind_name(static_cast<ErrorKind>(k));

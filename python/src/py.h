@@ -27,6 +27,7 @@ struct PyTensor {
   PyObject_HEAD Object* object;  // a TensorRecord, owned
   PyObject* dict;
   PyObject* weak;
+  bool custom;  ///< made by a Python autograd.Function, which may refer back to it
 };
 extern PyTypeObject* tensor_type;
 
@@ -153,6 +154,10 @@ PyObject* make_op_function(std::vector<const OpDef*> overloads, OpForm form);
 PyObject* call_binary(const OpDef* op, PyObject* a, PyObject* b);
 PyObject* call_unary(const OpDef* op, PyObject* a);
 PyObject* call_binary_inplace(const OpDef* op, PyObject* a, PyObject* b);
+
+// transforms.cpp
+/// For the garbage collector: what a Python autograd.Function that made this tensor refers to.
+int visit_function(const PyTensor& t, visitproc visit, void* arg);
 
 // indexing.cpp
 PyObject* tensor_subscript(PyObject* self, PyObject* key);

@@ -37,9 +37,10 @@ void release_python(void* self) noexcept {
 }
 
 int tensor_traverse(PyObject* self, visitproc visit, void* arg) {
-  Py_VISIT(reinterpret_cast<PyTensor*>(self)->dict);
+  const auto& t = *reinterpret_cast<PyTensor*>(self);
+  Py_VISIT(t.dict);
   Py_VISIT(Py_TYPE(self));
-  return 0;
+  return t.custom ? visit_function(t, visit, arg) : 0;
 }
 int tensor_clear(PyObject* self) {
   Py_CLEAR(reinterpret_cast<PyTensor*>(self)->dict);

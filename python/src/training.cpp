@@ -80,6 +80,7 @@ void add_training(nb::module_& parent) {
   init.def(
       "zeros_", [back](nb::object t) { return back(t, [&](Tensor x) { ni::zeros_(x); }); }, arg("tensor"),
       "Zeros.\n\n>>> thixo.nn.init.zeros_(thixo.empty(2))\ntensor([0., 0.])");
+  nb::class_<ni::Skip>(init, "_Skip").def(nb::init<>());
   init.def(
       "ones_", [back](nb::object t) { return back(t, [&](Tensor x) { ni::ones_(x); }); }, arg("tensor"),
       "Ones.\n\n>>> thixo.nn.init.ones_(thixo.empty(2))\ntensor([1., 1.])");

@@ -45,6 +45,18 @@ struct PythonFunction : autograd::Function {
   }
 };
 
+}  // namespace
+
+int visit_function(const PyTensor& t, visitproc visit, void* arg) {
+  auto* f = t.object == nullptr ? nullptr : dynamic_cast<PythonFunction*>(autograd::sole_function(*t.object));
+  if (f == nullptr) return 0;
+  Py_VISIT(f->cls.ptr());
+  Py_VISIT(f->ctx.ptr());
+  return 0;
+}
+
+namespace {
+
 void add_autograd(nb::module_& m) {
   using nb::arg;
   m.def("_is_grad_enabled", &is_grad_enabled);
@@ -75,7 +87,12 @@ void add_autograd(nb::module_& m) {
       .def("mark_non_differentiable", &autograd::FunctionContext::mark_non_differentiable)
       .def("set_materialize_grads", &autograd::FunctionContext::set_materialize_grads);
   m.def("_apply_function", [](nb::object cls, nb::object ctx, const List& inputs) {
-    return autograd::apply(make_ref<PythonFunction>(std::move(cls), std::move(ctx)), inputs, SourceLoc());
+    auto f = make_ref<PythonFunction>(std::move(cls), std::move(ctx));
+    nb::object results = nb::cast(autograd::apply(std::move(f), inputs, SourceLoc()));
+    for (nb::handle r : results) {
+      if (is_tensor(r.ptr())) reinterpret_cast<PyTensor*>(r.ptr())->custom = true;
+    }
+    return results;
   });
   nb::class_<autograd::DetectAnomaly>(m, "_DetectAnomaly").def(nb::init<>());
   m.def("_post_accumulate_hook", [](const Tensor& t, nb::callable f) {

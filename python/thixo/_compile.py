@@ -13,6 +13,8 @@ class CompiledFunction:
     def __init__(self, fn):
         self.fn = fn
         self._programs = {}
+        module = fn if hasattr(fn, "training") else getattr(fn, "__self__", None)
+        self._module = module if hasattr(module, "training") else None
         functools.update_wrapper(self, fn, updated=())
 
     def _prepare(self, args, kwargs):
@@ -25,8 +27,10 @@ class CompiledFunction:
         return program, tensors
 
     def _modes(self):
-        module = self.fn if hasattr(self.fn, "training") else getattr(self.fn, "__self__", None)
-        return "" if module is None or not hasattr(module, "training") else f"|training={module.training}"
+        m = self._module
+        if m is None:
+            return ""
+        return f"|modes={m._modes():x}" if isinstance(m, _thixo._nn.Module) else f"|training={m.training}"
 
     def __call__(self, *args, **kwargs):
         program, tensors = self._prepare(args, kwargs)

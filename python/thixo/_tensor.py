@@ -1,5 +1,7 @@
 """Parts of Tensor that are simplest in Python: sizes, dtype shorthands, arrays, hooks, copies."""
 
+import weakref
+
 from . import _thixo
 from ._thixo import Tensor
 
@@ -39,14 +41,14 @@ _thixo._set_size_type(Size)
 
 
 class RemovableHandle:
-    """What register_hook returns; remove() takes the hook away. Also a context manager."""
+    """What registering a hook returns; remove() takes the hook away. Also a context manager."""
 
-    def __init__(self, tensor, hook_id):
-        self._tensor, self._id = tensor, hook_id
+    def __init__(self, remove):
+        self._remove = remove
 
     def remove(self):
         """Takes the hook away."""
-        self._tensor._remove_hook(self._id)
+        self._remove()
 
     def __enter__(self):
         return self
@@ -83,6 +85,23 @@ def __complex__(self):
     return complex(self.item())
 
 
+def _register(tensor, register, hook):
+    """Of a leaf, C++ holds a function that finds the hook in the tensor: there the garbage collector sees it."""
+    if not tensor.is_leaf:
+        number = register(tensor, hook)
+        return RemovableHandle(lambda: tensor._remove_hook(number))
+    this, key = weakref.ref(tensor), object()
+    number = register(tensor, lambda value: this().__dict__["_hooks"][key](value))
+    hooks = tensor.__dict__.setdefault("_hooks", {})
+    hooks[key] = hook
+
+    def remove():
+        tensor._remove_hook(number)
+        hooks.pop(key, None)
+
+    return RemovableHandle(remove)
+
+
 def register_hook(self, hook):
     """Calls hook(grad) when the gradient is computed; what it returns replaces it.
 
@@ -91,7 +110,7 @@ def register_hook(self, hook):
     >>> x.sum().backward(); x.grad
     tensor([10.])
     """
-    return RemovableHandle(self, self._register_hook(hook))
+    return _register(self, Tensor._register_hook, hook)
 
 
 def register_post_accumulate_grad_hook(self, hook):
@@ -102,7 +121,7 @@ def register_post_accumulate_grad_hook(self, hook):
     >>> x.sum().backward()
     tensor([1.])
     """
-    return RemovableHandle(self, _thixo._post_accumulate_hook(self, hook))
+    return _register(self, _thixo._post_accumulate_hook, hook)
 
 
 def _shorthand(dtype, name):
@@ -217,6 +236,11 @@ def new_ones(self, *size, dtype=None, requires_grad=False):
     return _thixo.ops.ones(_sizes(size), dtype=dtype or self.dtype, requires_grad=requires_grad)
 
 
+def _attributes(self):
+    """What a copy has too: hooks stay with the tensor that they watch."""
+    return {k: v for k, v in self.__dict__.items() if k != "_hooks"}
+
+
 def __deepcopy__(self, memo):
     if id(self) in memo:
         return memo[id(self)]
@@ -226,14 +250,14 @@ def __deepcopy__(self, memo):
 
     twin = _thixo._make_subclass(type(self), self.detach().clone(), self.requires_grad)
     memo[id(self)] = twin
-    twin.__dict__.update(copy.deepcopy(self.__dict__, memo))
+    twin.__dict__.update(copy.deepcopy(_attributes(self), memo))
     if self.grad is not None:
         twin.grad = self.grad.clone()
     return twin
 
 
 def __reduce_ex__(self, protocol):
-    state = self.__dict__ or None
+    state = _attributes(self) or None
     args = (type(self), _thixo._to_bytes(self), self.dtype, tuple(self.shape), self.requires_grad)
     return _rebuild, args, state
 

@@ -256,8 +256,24 @@ def hessian(func, argnums=0):
     return jacfwd(jacrev(func, argnums), argnums)
 
 
-def functional_call(module, parameter_and_buffer_dicts, args=None, kwargs=None):
-    """The module called with other values for some of its parameters and buffers, by name.
+def _with_tied(module, given):
+    """`given`, and its values under all other names of the same tensors."""
+    names = {}
+    for name, t in [*module._named_parameters(True, False), *module._named_buffers(True, False)]:
+        names.setdefault(t, []).append(name)
+    out = dict(given)
+    for same in names.values():
+        values = [given[n] for n in same if n in given]
+        if any(v is not values[0] for v in values):
+            text = f"functional_call: {', '.join(n for n in same if n in given)} are one tensor but get several values"
+            raise _thixo.ValueError(text + "\n  fix   give one of them, or pass tie_weights=False")
+        out.update((n, values[0]) for n in same if values)
+    return out
+
+
+def functional_call(module, parameter_and_buffer_dicts, args=None, kwargs=None, *, tie_weights=True):
+    """The module called with other values for some of its parameters and buffers, by name; what the module uses under
+    several names changes under all of them.
 
     >>> net = thixo.nn.Linear(2, 1, bias=False)
     >>> thixo.func.functional_call(net, {"weight": thixo.ones(1, 2)}, thixo.ones(2))
@@ -266,9 +282,10 @@ def functional_call(module, parameter_and_buffer_dicts, args=None, kwargs=None):
     dicts = parameter_and_buffer_dicts
     dicts = [dicts] if isinstance(dicts, dict) else list(dicts)
     args = () if args is None else args if isinstance(args, tuple) else (args,)
+    given = {n: v for d in dicts for n, v in d.items()}
     before = []
     try:
-        for name, value in ((n, v) for d in dicts for n, v in d.items()):
+        for name, value in (_with_tied(module, given) if tie_weights else given).items():
             path, _, last = name.rpartition(".")
             owner = module.get_submodule(path) if path else module
             try:

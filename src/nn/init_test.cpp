@@ -60,6 +60,31 @@ TEST(Init, Distributions) {
   EXPECT_NEAR(m.std, std::sqrt(2.0 / 300), 1e-3);
 }
 
+TEST(Init, TruncatedNormalNumbersInvertTheDistribution) {
+  auto cdf = [](double x) { return (1 + std::erf(x / std::sqrt(2.0))) / 2; };
+  manual_seed(3);
+  const std::vector<double> p = rand({10000}, {.dtype = float64}).to_vector<double>();
+  manual_seed(3);
+  const std::vector<double> x =
+      init::trunc_normal_(empty({10000}, {.dtype = float64}), 0, 1, -9, 9).to_vector<double>();
+  for (size_t i = 0; i < p.size(); ++i) ASSERT_NEAR(cdf(x[i]), p[i], 1e-15) << x[i];
+  const Tensor tail = init::trunc_normal_(empty({1000}, {.dtype = float64}), 0, 1, -30, -7);
+  for (double v : tail.to_vector<double>()) EXPECT_TRUE(v >= -30 && v <= -7) << v;
+  EXPECT_NEAR(tail.mean().item(), -7.137, 0.02);  // phi(7) / Phi(-7)
+}
+
+TEST(Init, SkippedValuesDrawNoNumbers) {
+  manual_seed(5);
+  const double want = rand({1}).item();
+  manual_seed(5);
+  {
+    init::Skip skip;
+    Linear fc(4, 4);
+    EXPECT_EQ(init::ones_(full({1}, 3.0)).item(), 3);
+  }
+  EXPECT_EQ(rand({1}).item(), want);
+}
+
 TEST(Init, LayersStartAsInPyTorch) {
   manual_seed(1);
   Linear fc(400, 100);

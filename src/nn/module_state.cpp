@@ -91,7 +91,7 @@ LoadReport Module::load_state_dict(const StateDict& state, bool strict) {
     if (!report.unexpected.empty()) e.got("unexpected: " + listed(with_hints(report.unexpected, report.missing)));
     if (!mismatched.empty()) e.got("mismatched: " + listed(mismatched));
     if (mismatched.empty()) {
-      e.fix("load with strict = false to take what fits");
+      e.fix("load without strict to take what fits");
     } else {
       e.fix("make the module with the sizes that the state was saved with");
     }

@@ -160,7 +160,7 @@ OneCycleLR::OneCycleLR(const Optimizer& optimizer, const std::vector<double>& ma
   for (size_t i = 0; i < groups.size(); ++i) {
     ParamGroup& g = groups[i];
     if (o_.cycle_momentum && !g.has("momentum") && !g.has("beta1")) {
-      throw ValueError("OneCycleLR: the optimizer has no momentum to cycle").fix("set cycle_momentum = false");
+      throw ValueError("OneCycleLR: the optimizer has no momentum to cycle").fix("switch cycle_momentum off");
     }
     const double high = of_group("max_lr", max_lr, i, groups.size());
     const double base_momentum = of_group("base_momentum", o_.base_momentum, i, groups.size());

@@ -116,7 +116,7 @@ void Optimizer::add_param_group(ParamGroup group) {
     if (!p.defined() || !p.is_leaf()) {
       throw ValueError("optimizer: a parameter that is the result of an op")
           .need("leaf tensors")
-          .fix("pass module->parameters()");
+          .fix("pass what the module's parameters() gives");
     }
     if (!seen.insert(p.record()).second)
       throw ValueError("optimizer: a parameter appears twice").need("each parameter in one group");

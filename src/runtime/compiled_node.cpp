@@ -44,7 +44,7 @@ Values CompiledNode::apply(std::span<const Tensor> g, const GradRun& how) {
   }
   if (freed_) {
     throw ValueError("backward: the saved values of a compiled function were freed by an earlier backward")
-        .fix("pass retain_graph=true to the first backward when the graph is used again")
+        .fix("keep the graph in the first backward, with retain_graph, when it is used again")
         .at(at);
   }
   for (size_t i = 0; i < saved_.size(); ++i) {

@@ -52,6 +52,8 @@ class FunctionNode final : public Node {
   bool freed() const override { return context_->freed; }
   Values apply(std::span<const Tensor> g, const GradRun& how) override;
 
+  Function* sole_function() const noexcept { return function_->use_count() <= 1 ? function_.get() : nullptr; }
+
   std::vector<Like> inputs, outputs;
 
  private:
@@ -63,7 +65,7 @@ TensorList Context::saved_tensors() const {
   if (node == nullptr) return to_save;
   if (freed) {
     throw ValueError("backward: the saved values of " + node->name() + " were freed by an earlier backward")
-        .fix("pass retain_graph=true to the first backward when the graph is used again")
+        .fix("keep the graph in the first backward, with retain_graph, when it is used again")
         .at(node->at);
   }
   TensorList out;
@@ -171,6 +173,13 @@ TensorList apply(Ref<Function> f, const TensorList& inputs, SourceLoc at) {
     if (is_differentiable(out[k].dtype()) && !constant) set_history(out[k], node, static_cast<uint32_t>(k));
   }
   return out;
+}
+
+Function* sole_function(const Object& tensor) noexcept {
+  const GradMeta* meta = static_cast<const TensorRecord&>(tensor).grad.get();
+  if (meta == nullptr || meta->use_count() != 1 || !meta->node || meta->node->use_count() != 1) return nullptr;
+  const auto* node = dynamic_cast<const FunctionNode*>(meta->node.get());
+  return node != nullptr ? node->sole_function() : nullptr;
 }
 
 }  // namespace thixo::autograd
