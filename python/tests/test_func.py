@@ -117,6 +117,26 @@ def test_errors_come_through():
         func.grad(lambda x: x, argnums=3)(thixo.ones(2))
 
 
+def test_a_tensor_that_outlives_its_transform_says_so():
+    kept = []
+
+    def keep(x):
+        kept.append(x)
+        return (x * x).sum()
+
+    func.grad(keep)(thixo.tensor([1.0, 2.0]))
+    func.vmap(keep)(thixo.ones(2, 3))
+    func.jvp(keep, (thixo.ones(2),), (thixo.ones(2),))
+    uses = (lambda t: t + 1, lambda t: t.add_(1), lambda t: t.sum(), lambda t: t[0])
+    for t in kept:
+        for use in uses:
+            with pytest.raises(ValueError, match="after that transform ended"):
+                use(t)
+        with pytest.raises(ValueError):
+            t.tolist()
+        assert "tensor" in repr(t)
+
+
 def test_places_of_extremes_under_vmap_and_jvp():
     x = thixo.arange(24.0).reshape(2, 3, 4)
     assert func.vmap(lambda a: a.argmax(-1))(x).tolist() == [[3, 3, 3]] * 2

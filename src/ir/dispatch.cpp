@@ -8,13 +8,15 @@
 namespace thixo {
 namespace {
 
-int highest_level(const Call& call) {
+/// The highest level of an operand. One that has a level while there is none outlived its transform: interpreter_at()
+/// says so.
+int highest_level(const Call& call, const DispatchState& s) {
   int level = 0;
   for (const Tensor& t : call.in) {
     if (t.defined() && t.record()->wrapper) level = std::max(level, t.record()->wrapper->level);
   }
+  if (s.levels.empty()) return level;
   // A random call is every level's business, whatever its operands: vmap asks whether examples differ.
-  const DispatchState& s = dispatch_state();
   const auto most = static_cast<int>(std::min(s.levels.size(), s.random_levels));
   if (level < most &&
       std::any_of(
@@ -52,9 +54,10 @@ void check_out(const Call& call, const Spec& spec, const Tensor& out) {
 }
 
 Values below_tape(const Call& call) {
-  int level = dispatch_state().levels.empty() ? 0 : highest_level(call);
+  const DispatchState& s = dispatch_state();
+  const int level = highest_level(call, s);
   if (level > 0) return interpreter_at(level).apply(call);
-  return dispatch_bottom(call, dispatch_state().bottom.size());
+  return dispatch_bottom(call, s.bottom.size());
 }
 
 }  // namespace
@@ -79,19 +82,24 @@ void Interpreter::into(const Call& call, std::span<const Tensor>) {
 
 int level_of(const Tensor& t) { return t.record()->wrapper ? t.record()->wrapper->level : 0; }
 
+Error used_after_its_transform() {
+  Error e = ValueError("a tensor made inside a transform (grad, vmap, jvp) is used after that transform ended");
+  e.fix("return the value from the function instead of storing it outside");
+  return e;
+}
+
 Interpreter& interpreter_at(int level) {
   std::vector<Interpreter*>& levels = dispatch_state().levels;
   if (static_cast<size_t>(level) > levels.size() || levels[static_cast<size_t>(level) - 1] == nullptr) {
-    throw ValueError("a tensor made inside vmap or jvp is used after that transform ended")
-        .fix("return the value from the function instead of storing it outside");
+    throw used_after_its_transform();
   }
   return *levels[static_cast<size_t>(level) - 1];
 }
 
 // What a composite is made of, or a transform makes of a call, has places in the library: errors get the call's.
 Values dispatch(const Call& call) try {
-  DispatchState& s = dispatch_state();
-  int level = s.levels.empty() ? 0 : highest_level(call);
+  const DispatchState& s = dispatch_state();
+  const int level = highest_level(call, s);
   if (s.grad_enabled && call.op->differentiable && wants_grad(call, level))
     return dispatch_table().tape(call, below_tape);
   if (level > 0) return interpreter_at(level).apply(call);
@@ -112,8 +120,8 @@ void dispatch_into(const Call& call, std::span<const Tensor> out, size_t depth) 
 }
 
 void dispatch_inplace(const Call& call, const Tensor& self) try {
-  DispatchState& s = dispatch_state();
-  int level = s.levels.empty() ? 0 : highest_level(call);
+  const DispatchState& s = dispatch_state();
+  const int level = highest_level(call, s);
   bool plain = level == 0 && only_watched(s) && !(s.grad_enabled && (self.requires_grad() || wants_grad(call, 0)));
   if (plain) {
     dispatch_into(call, std::span<const Tensor>(&self, 1), s.bottom.size());

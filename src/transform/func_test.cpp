@@ -233,6 +233,26 @@ TEST(Func, Errors) {
             std::string::npos);
 }
 
+TEST(Func, ATensorThatOutlivesItsTransformSaysSo) {
+  Tensor kept;
+  auto keep = [&](const Tensor& a) {
+    kept = a;
+    return (a * a).sum();
+  };
+  const std::string want =
+      "ValueError: a tensor made inside a transform (grad, vmap, jvp) is used after that transform ended";
+  auto uses = [&] {
+    EXPECT_EQ(headline_of([&] { kept + 1; }), want);
+    EXPECT_EQ(headline_of([&] { kept.add_(1); }), want);
+    NoGrad guard;
+    EXPECT_EQ(headline_of([&] { kept.sum(); }), want);
+  };
+  func::grad(keep)(f64({1, 2}));
+  uses();
+  func::vmap(keep)(f64({1, 2, 3, 4}, {2, 2}));
+  uses();
+}
+
 TEST(Func, PlacesOfExtremesUnderVmap) {
   const Tensor x = arange(24).to(float32).reshape({2, 3, 4});
   auto last = [](const Tensor& a) { return a.argmax(-1); };
