@@ -133,6 +133,18 @@ def test_hooks_change_and_see_gradients():
         assert h is not None
 
 
+def test_a_view_made_inside_no_grad_is_not_written_outside():
+    x = thixo.ones(2, requires_grad=True)
+    y = x * 1
+    with thixo.no_grad():
+        v = y[:1]
+    with pytest.raises(ValueError, match="inside no_grad"):
+        v.mul_(5)
+    with pytest.raises(ValueError, match="inside no_grad"):
+        v[0] = 5
+    assert y.tolist() == [1, 1]
+
+
 def test_a_hook_is_let_go():
     class Watched:
         def __call__(self, g):

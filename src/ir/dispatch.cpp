@@ -38,6 +38,13 @@ bool wants_grad(const Call& call, int level) {
   return false;
 }
 
+/// Whether the tape must know of a write to t, or through t to its base.
+bool has_history(const Tensor& t) {
+  const TensorRecord& r = *t.record();
+  if (!r.grad && !r.view) return false;
+  return t.requires_grad() || (r.view && r.view->base.requires_grad());
+}
+
 bool only_watched(const DispatchState& s) {
   return std::all_of(s.bottom.begin(), s.bottom.end(), [](const Interpreter* i) { return i->watches(); });
 }
@@ -122,7 +129,7 @@ void dispatch_into(const Call& call, std::span<const Tensor> out, size_t depth) 
 void dispatch_inplace(const Call& call, const Tensor& self) try {
   const DispatchState& s = dispatch_state();
   const int level = highest_level(call, s);
-  bool plain = level == 0 && only_watched(s) && !(s.grad_enabled && (self.requires_grad() || wants_grad(call, 0)));
+  bool plain = level == 0 && only_watched(s) && !(s.grad_enabled && (has_history(self) || wants_grad(call, 0)));
   if (plain) {
     dispatch_into(call, std::span<const Tensor>(&self, 1), s.bottom.size());
     note_write(self, call.op, call.at);
@@ -135,7 +142,7 @@ void dispatch_inplace(const Call& call, const Tensor& self) try {
 }
 
 void dispatch_out(const Call& call, std::span<const Tensor> out) try {
-  if (dispatch_state().grad_enabled && (wants_grad(call, 0) || out[0].requires_grad())) {
+  if (dispatch_state().grad_enabled && (wants_grad(call, 0) || has_history(out[0]))) {
     throw call
         .error(ErrorKind::Value, "out= does not support automatic differentiation, but an argument requires a gradient")
         .fix("call it without out=, or inside no_grad");

@@ -1,4 +1,5 @@
 // In-place ops and views under autograd, against values computed by hand.
+#include "core/record.h"
 #include "thixo/autograd.h"
 #include "transform/test_util.h"
 
@@ -102,6 +103,23 @@ TEST(Write, LeavesAreRefused) {
   NoGrad guard;
   a.add_(1);
   expect_values(a, {2, 3});
+}
+
+TEST(Write, AViewMadeWithoutHistoryIsRefused) {
+  Tensor a = leaf({1, 2});
+  Tensor y = a * 1, v, out;
+  {
+    NoGrad guard;
+    v = y.slice(0, 0, 1);
+    v.mul_(3);  // both inside: no business of the tape
+  }
+  const std::string want =
+      "ValueError: mul: a view made inside no_grad of a tensor that requires grad is written in place outside of it";
+  EXPECT_EQ(headline_of([&] { v.mul_(5); }), want);
+  expect_values(y, {3, 2});
+  EXPECT_EQ(headline_of([&] { v.copy_(f64({7})); }).substr(0, 11), "ValueError:");
+  y.detach().slice(0, 0, 1).mul_(2);  // a tensor of its own
+  expect_values(y, {6, 2});
 }
 
 TEST(Write, OverwrittenValuesAreNoticed) {
