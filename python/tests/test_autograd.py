@@ -133,6 +133,24 @@ def test_hooks_change_and_see_gradients():
         assert h is not None
 
 
+def test_hooks_of_leaves_and_what_hooks_may_return():
+    x = thixo.ones(2, requires_grad=True)
+    handle = x.register_hook(lambda g: g * 10)
+    assert autograd.grad((x * 2).sum(), x)[0].tolist() == [20, 20]
+    (x * 2).sum().backward(inputs=x)
+    assert x.grad.tolist() == [20, 20]
+    handle.remove()
+    for wrong, kind in ((thixo.ones(3), ValueError), (thixo.ones(2, dtype=thixo.float64), TypeError), (1.0, TypeError)):
+        with x.register_hook(lambda g, r=wrong: r), pytest.raises(kind, match="hook"):
+            (x * 2).sum().backward()
+
+
+def test_backward_towards_some_leaves_only():
+    x, y = thixo.ones(2, requires_grad=True), thixo.ones(2, requires_grad=True)
+    (x * y).sum().backward(inputs=[y])
+    assert x.grad is None and y.grad.tolist() == [1, 1]
+
+
 def test_a_view_made_inside_no_grad_is_not_written_outside():
     x = thixo.ones(2, requires_grad=True)
     y = x * 1
