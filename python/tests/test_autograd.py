@@ -204,6 +204,35 @@ def test_modes_nest_and_come_back_after_errors():
     assert not C().g(thixo.ones(1, requires_grad=True)).requires_grad
 
 
+def test_a_mode_as_decorator_is_for_its_function_alone():
+    @thixo.set_grad_enabled(False)
+    def f():
+        return thixo.is_grad_enabled()
+
+    assert thixo.is_grad_enabled() and not f() and thixo.is_grad_enabled()
+    assert thixo.no_grad(f).__name__ == "f"
+
+
+def test_a_mode_holds_inside_a_generator_only():
+    @thixo.no_grad()
+    def g():
+        try:
+            got = yield thixo.is_grad_enabled()
+        except KeyError:
+            got = "caught"
+        assert not thixo.is_grad_enabled()
+        yield got
+        return 5
+
+    for action, want in ((lambda it: it.send(3), 3), (lambda it: it.throw(KeyError("k")), "caught")):
+        it = g()
+        assert next(it) is False and thixo.is_grad_enabled()
+        assert action(it) == want and thixo.is_grad_enabled()
+        with pytest.raises(StopIteration) as end:
+            next(it)
+        assert end.value.value == 5 and thixo.is_grad_enabled()
+
+
 def test_checkpoint_recomputes_with_the_same_numbers():
     from thixo.utils.checkpoint import checkpoint
 
