@@ -164,8 +164,10 @@ Tensor view_grad(GradCtx& c) {
 std::optional<std::string> writer_after(const Tensor& t, uint32_t version) {
   const TensorRecord* r = t.record();
   while (r->wrapper) r = wrapped(*r).value.record();
-  const WriteNote* n = find_write(r->storage.get(), version + 1);
+  const WriteNote* n = find_write(*r->storage, version + 1);
   if (n == nullptr) return std::nullopt;
+  const Schema& schema = n->op->schema;
+  if (schema.is_private && !schema.inplace) return "an optimizer's step (" + n->op->name() + ")";
   std::string text = n->op->name() + "_";
   if (n->at.line() != 0) text += " (" + std::string(n->at.file_name()) + ":" + std::to_string(n->at.line()) + ")";
   return text;

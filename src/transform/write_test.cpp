@@ -122,6 +122,23 @@ TEST(Write, AViewMadeWithoutHistoryIsRefused) {
   expect_values(y, {6, 2});
 }
 
+TEST(Write, AnotherTensorsWriterIsNotBlamed) {
+  for (int i = 0; i < 3; ++i) {  // tensors at one address, one after the other
+    Tensor a = leaf({1, 2});
+    Tensor b = a * 1;
+    Tensor y = b * b;
+    if (i < 2) {
+      NoGrad guard;
+      b.add_(1);
+      continue;
+    }
+    ++b.record()->storage->version;  // by someone who says nothing
+    const std::string text = error_of([&] { y.sum().backward(); });
+    EXPECT_NE(text.find("was overwritten in place"), std::string::npos) << text;
+    EXPECT_EQ(text.find("overwritten by"), std::string::npos) << text;
+  }
+}
+
 TEST(Write, OverwrittenValuesAreNoticed) {
   Tensor a = leaf({1, 2});
   Tensor b = a * 1;
