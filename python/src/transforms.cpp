@@ -73,6 +73,7 @@ void add_autograd(nb::module_& m) {
       .def("saved_tensors", &autograd::FunctionContext::saved_tensors)
       .def("needs_input_grad", [](autograd::FunctionContext& c, size_t k) { return c.needs_input_grad(k); })
       .def("mark_non_differentiable", &autograd::FunctionContext::mark_non_differentiable)
+      .def("mark_dirty", &autograd::FunctionContext::mark_dirty)
       .def("set_materialize_grads", &autograd::FunctionContext::set_materialize_grads);
   m.def("_apply_function", [](nb::object cls, nb::object ctx, const List& inputs) {
     return autograd::apply(make_ref<PythonFunction>(std::move(cls), std::move(ctx)), inputs, SourceLoc());
