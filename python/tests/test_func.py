@@ -146,6 +146,24 @@ def test_places_of_extremes_under_vmap_and_jvp():
     assert value.tolist() == [[3, 7, 11], [15, 19, 23]] and slope.tolist() == [[1, 1, 1]] * 2
 
 
+def test_out_dims():
+    x, shared = thixo.ones(4, 2, 3), thixo.zeros(5)
+    two = func.vmap(lambda a: (a * 2, shared), out_dims=(1, None))
+    assert two(x)[0].shape == (2, 4, 3) and two(x)[1].shape == (5,)
+    assert func.vmap(lambda a: {"y": a}, out_dims={"y": -1})(x)["y"].shape == (2, 3, 4)
+    assert func.vmap(lambda a: a, out_dims=(2,), chunk_size=3)(x).shape == (2, 3, 4)
+    for out_dims, words in (((0, 0), "2 entries for 3 results"), (3, "out_dims has 3"), (None, "examples differ")):
+        with pytest.raises((ValueError, IndexError), match=words):
+            func.vmap(lambda a: (a, a, a), out_dims=out_dims)(x)
+
+
+def test_gradients_of_a_pullback_must_fit():
+    _, pullback = func.vjp(lambda x: x**2, thixo.ones(2))
+    with pytest.raises(ValueError, match=r"result 0 has shape \[2\]") as e:
+        pullback(thixo.ones(3))
+    assert "test_func.py:" in str(e.value)
+
+
 def test_stack_module_state_makes_an_ensemble():
     models = [nn.Linear(2, 3) for _ in range(4)]
     params, buffers = func.stack_module_state(models)

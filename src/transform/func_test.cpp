@@ -266,5 +266,21 @@ TEST(Func, PlacesOfExtremesUnderVmap) {
   }
 }
 
+TEST(Func, OutDimsMayBeNoneForWhatAllExamplesShare) {
+  const Tensor shared = f64({7, 8});
+  auto f = [&](const TensorList& x) { return TensorList{x[0] * 2, shared}; };
+  const TensorList out = func::vmap(f, {.out_dims = {0, func::kNoBatch}})(TensorList{f64({1, 2, 3})});
+  expect_values(out[0], {2, 4, 6});
+  EXPECT_TRUE(out[1].is_same(shared));
+  EXPECT_EQ(headline_of([&] { func::vmap(f, {.out_dims = {func::kNoBatch, 0}})(TensorList{f64({1, 2, 3})}); }),
+            "ValueError: vmap: out_dims has None for result 0, but its examples differ");
+}
+
+TEST(Func, GradientsOfAPullbackMustFit) {
+  const func::Vjp v = func::vjp([](const Tensor& x) { return x * x; }, {f64({1, 2})});
+  EXPECT_EQ(headline_of([&] { v.pullback(TensorList{f64({1, 2, 3})}); }),
+            "ShapeError: vjp: result 0 has shape [2] but its gradient has [3]");
+}
+
 }  // namespace
 }  // namespace thixo
