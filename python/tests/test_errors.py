@@ -271,3 +271,34 @@ def test_errors_within_an_op_name_the_callers_line():
         thixo.tile(thixo.ones(2), (-1,))  # made of repeat
     assert "test_errors.py:" in str(e.value)
     assert ".cpp:" not in str(e.value)
+
+
+def test_places_are_those_of_the_python_caller():
+    x, net = thixo.ones(2, requires_grad=True), nn.Linear(2, 2)
+
+    def leaf():
+        net.weight[0] = 1
+
+    def sample():
+        thixo.utils.data.TensorDataset(thixo.ones(3))[10]
+
+    def target():
+        F.cross_entropy(thixo.ones(2, 3), thixo.tensor([0, 7]))
+
+    def cotangent():
+        thixo.autograd.grad(x**2, x, thixo.ones(3))
+
+    def layer():
+        nn.Sequential(net)(thixo.ones(3))
+
+    def saved():
+        y = (x**2).sum()
+        x.detach()[0] = 3
+        y.backward()
+
+    for f in (leaf, sample, target, cotangent, layer, saved):
+        with pytest.raises(thixo.Error) as e:
+            f()
+        text = str(e.value)
+        assert "test_errors.py:" in text and ".cpp" not in text and ".h:" not in text, text
+        assert "_rows" not in text, text

@@ -60,6 +60,14 @@ void check_out(const Call& call, const Spec& spec, const Tensor& out) {
   }
 }
 
+/// What a composite is made of, or a transform makes of a call, has places in the library, and perhaps a name that only
+/// the library knows: errors get the call's.
+void in_call(Error& e, const Call& call) {
+  e.at_call(call.at);
+  const OpDef* inner = find_op(std::string_view(e.headline()).substr(0, e.headline().find(": ")));
+  if (inner != nullptr && inner->schema.is_private && !call.op->schema.is_private) e.in_op(call.op->name());
+}
+
 Values below_tape(const Call& call) {
   const DispatchState& s = dispatch_state();
   const int level = highest_level(call, s);
@@ -103,7 +111,6 @@ Interpreter& interpreter_at(int level) {
   return *levels[static_cast<size_t>(level) - 1];
 }
 
-// What a composite is made of, or a transform makes of a call, has places in the library: errors get the call's.
 Values dispatch(const Call& call) try {
   const DispatchState& s = dispatch_state();
   const int level = highest_level(call, s);
@@ -112,7 +119,7 @@ Values dispatch(const Call& call) try {
   if (level > 0) return interpreter_at(level).apply(call);
   return dispatch_bottom(call, s.bottom.size());
 } catch (Error& e) {
-  e.at_call(call.at);
+  in_call(e, call);
   throw;
 }
 
@@ -137,7 +144,7 @@ void dispatch_inplace(const Call& call, const Tensor& self) try {
   }
   dispatch_table().tape_write(self, dispatch1(call), call);
 } catch (Error& e) {
-  e.at_call(call.at);
+  in_call(e, call);
   throw;
 }
 
@@ -164,7 +171,7 @@ void dispatch_out(const Call& call, std::span<const Tensor> out) try {
   dispatch_into(call, out, dispatch_state().bottom.size());
   for (const Tensor& t : out) note_write(t, call.op, call.at);
 } catch (Error& e) {
-  e.at_call(call.at);
+  in_call(e, call);
   throw;
 }
 

@@ -155,6 +155,18 @@ TEST(Write, OverwrittenValuesAreNoticed) {
   EXPECT_NE(text.find("write_test.cpp:"), std::string::npos) << text;
 }
 
+TEST(Write, ErrorsInPartsOfACallHaveItsPlace) {
+  Tensor a = leaf({1, 2});
+  Tensor b = a * 1;
+  Tensor y = b.pow(2);  // made of square
+  {
+    NoGrad guard;
+    b.add_(1);
+  }
+  const std::string text = error_of([&] { y.sum().backward(); });
+  EXPECT_NE(text.find("at    write_test.cpp:"), std::string::npos) << text;
+}
+
 TEST(Write, ShapesAndDtypesMustFit) {
   Tensor a = leaf({1, 2});
   Tensor y = a * 1;
