@@ -8,22 +8,24 @@
 namespace thixo {
 namespace {
 
+/// A random call is every level's business, whatever its operands: vmap asks whether examples differ.
+int random_level(const Call& call, const DispatchState& s, int level) {
+  const auto most = static_cast<int>(std::min(s.levels.size(), s.random_levels));
+  const bool random = level < most && std::any_of(
+                                          call.attrs.begin(), call.attrs.end(),
+                                          [](const Attr& a) { return std::holds_alternative<RngKey>(a); });
+  return random ? most : level;
+}
+
 /// The highest level of an operand. One that has a level while there is none outlived its transform: interpreter_at()
 /// says so.
-int highest_level(const Call& call, const DispatchState& s) {
+inline int highest_level(const Call& call, const DispatchState& s) {
   int level = 0;
   for (const Tensor& t : call.in) {
-    if (t.defined() && t.record()->wrapper) level = std::max(level, t.record()->wrapper->level);
+    if (t.defined() && t.record()->wrapper) [[unlikely]]
+      level = std::max(level, t.record()->wrapper->level);
   }
-  if (s.levels.empty()) return level;
-  // A random call is every level's business, whatever its operands: vmap asks whether examples differ.
-  const auto most = static_cast<int>(std::min(s.levels.size(), s.random_levels));
-  if (level < most &&
-      std::any_of(
-          call.attrs.begin(), call.attrs.end(), [](const Attr& a) { return std::holds_alternative<RngKey>(a); })) {
-    return most;
-  }
-  return level;
+  return s.levels.empty() ? level : random_level(call, s, level);
 }
 
 /// Whether an operand at the call's level wants a gradient.
