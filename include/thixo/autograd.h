@@ -85,6 +85,8 @@ class THIXO_API FunctionContext {
   virtual bool needs_input_grad(size_t k) const = 0;
   /// In forward: result t gets no gradient.
   virtual void mark_non_differentiable(const Tensor& t) = 0;
+  /// In forward: input t was written in place; it must be among the results.
+  virtual void mark_dirty(const Tensor& t) = 0;
   /// In forward: absent gradients reach backward as undefined Tensors instead of zeros.
   virtual void set_materialize_grads(bool on) = 0;
 };

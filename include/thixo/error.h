@@ -40,10 +40,12 @@ class THIXO_API Error : public std::exception {
   Error& need(std::string_view line);  ///< the rule that broke
   Error& fix(std::string_view line);   ///< one sentence of help
   Error& at(std::string_view where);   ///< module path or source position; kept as the last line
-  Error& at(const std::source_location& where);
+  Error& at(const std::source_location& where);  ///< nothing where it has no line
   /// The call in whose course it arose: its position, where it has one, replaces any that lies within the call.
   Error& at_call(const std::source_location& where);
   bool has_at() const { return has_at_; }
+  /// The op that the headline speaks of ("op: ...") is this one: for the parts of an op that a user does not know.
+  Error& in_op(std::string_view name);
   /// The module in which it arose: "at    encoder.block2.conv1  (train.cpp:41)". The first one stays.
   Error& in_module(std::string_view path);
   bool in_module() const { return in_module_; }

@@ -65,7 +65,8 @@ THIXO_API Jvp jvp(const Fn& f, const TensorList& inputs, const TensorList& tange
 
 struct VmapOptions {
   std::vector<int64_t> in_dims{};   ///< per input, kNoBatch for the same value in all examples; empty: all 0
-  std::vector<int64_t> out_dims{};  ///< per result; empty: all 0
+  std::vector<int64_t> out_dims{};  ///< per result, kNoBatch for one value of all examples; empty: all 0
+  std::function<std::vector<int64_t>()> choose_out_dims{};  ///< asked for out_dims once the results are known
   std::string randomness = "error"; ///< or "different", "same"
   int64_t chunk_size = 0;           ///< at most so many examples at once; 0: all
 };

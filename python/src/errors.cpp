@@ -1,6 +1,7 @@
 // C++ errors as Python exceptions: thixo.ShapeError is a ValueError, and so on; the text is the same on both sides.
 #include <frameobject.h>
 
+#include <algorithm>
 #include <array>
 
 #include "py.h"
@@ -35,6 +36,20 @@ std::string python_place() {
   return place;
 }
 
+/// A place in C++ is the library's own and says nothing here: the caller's stands for it.
+void replace_library_place(std::string& text, const std::string& place) {
+  const size_t line = text.rfind("\n  at    ");
+  if (line == std::string::npos || place.empty()) return;
+  for (std::string_view suffix : {".cpp:", ".h:"}) {
+    const size_t dot = text.find(suffix, line);
+    if (dot == std::string::npos) continue;
+    const size_t begin = text.find_last_of(" (", dot) + 1;
+    const size_t end = std::min(text.find_first_not_of("0123456789", dot + suffix.size()), text.size());
+    text.replace(begin, end - begin, place);
+    return;
+  }
+}
+
 }  // namespace
 
 void set_package(const std::string& folder) { g_package = folder + "/"; }
@@ -44,12 +59,11 @@ void set_error() {
     throw;
   } catch (const Error& e) {
     Error copy = e;
-    if (!copy.has_at()) {
-      std::string place = python_place();
-      if (!place.empty()) copy.at(place);
-    }
+    const std::string place = python_place();
+    if (!copy.has_at() && !place.empty()) copy.at(place);
     // The kind stands in the type already; Python prints it before the text.
     std::string text = copy.what();
+    replace_library_place(text, place);
     size_t colon = text.find(": ");
     PyErr_SetString(g_types[static_cast<size_t>(e.kind())],
                     text.substr(colon == std::string::npos ? 0 : colon + 2).c_str());

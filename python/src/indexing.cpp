@@ -40,7 +40,7 @@ std::vector<TensorIndex> entries(PyObject* key) {
 
 PyObject* tensor_subscript(PyObject* self, PyObject* key) {
   return guarded([&] {
-    if (PyLong_CheckExact(key)) return wrap(unwrap(self).select(0, nb::cast<int64_t>(nb::handle(key))));
+    if (PyLong_CheckExact(key)) return wrap(unwrap(self).select(0, nb::cast<int64_t>(nb::handle(key)), SourceLoc()));
     return wrap(unwrap(self).index(std::span<const TensorIndex>(entries(key))));
   });
 }
@@ -51,7 +51,7 @@ int tensor_assign(PyObject* self, PyObject* key, PyObject* value) {
     Tensor v =
         is_tensor(value) || is_number(value) ? to_operand(value, "index_put_", "value") : tensor_from(value, nullptr);
     Tensor t = unwrap(self);
-    t.index_put_(std::span<const TensorIndex>(entries(key)), v);
+    t.index_put_(std::span<const TensorIndex>(entries(key)), TensorArg(v, SourceLoc()));
     return 0;
   });
 }

@@ -1,5 +1,6 @@
 // Methods of Tensor that are no ops: queries, conversions, autograd.
 #include "py.h"
+#include "thixo/autograd.h"
 
 namespace thixo::py {
 namespace {
@@ -183,15 +184,25 @@ void add_methods_by_hand() {
       "Whether a gradient is wanted; returns the tensor.\n\n>>> thixo.ones(1).requires_grad_().requires_grad\nTrue");
   method(
       "backward",
-      [](const Tensor& t, std::optional<Tensor> gradient, std::optional<bool> retain, bool create) {
+      [](const Tensor& t, std::optional<Tensor> gradient, std::optional<bool> retain, bool create, nb::object inputs) {
+        autograd::BackwardOptions options{retain, create, {}};
+        if (is_tensor(inputs.ptr())) {
+          options.inputs.push_back(unwrap(inputs.ptr()));
+        } else if (!inputs.is_none()) {
+          options.inputs = nb::cast<TensorList>(nb::list(inputs));
+        }
         Unlocked unlocked;
-        t.backward(gradient.value_or(Tensor()), retain.value_or(create), create);
+        autograd::backward({t}, gradient ? TensorList{*gradient} : TensorList{}, options);
       },
       nb::arg("gradient") = nb::none(), nb::arg("retain_graph") = nb::none(), nb::arg("create_graph") = false,
-      "Computes the gradients of this tensor with respect to the leaves that it was made from, and adds them to their "
-      ".grad.",
-      "Computes the gradients of this tensor with respect to the leaves that it was made from, and adds them to their "
-      ".grad.\n\n>>> x = thixo.tensor([3.], requires_grad=True)\n>>> (x * x).sum().backward()\n>>> "
+      nb::arg("inputs") = nb::none(),
+      "Computes the gradients of this tensor with respect to the leaves that it was made from, or to those of "
+      "`inputs`, "
+      "and adds them to their .grad.",
+      "Computes the gradients of this tensor with respect to the leaves that it was made from, or to those of "
+      "`inputs`, "
+      "and adds them to their .grad.\n\n>>> x = thixo.tensor([3.], requires_grad=True)\n>>> (x * "
+      "x).sum().backward()\n>>> "
       "x.grad\ntensor([6.])");
   method(
       "detach", [](const Tensor& t) { return t.detach(SourceLoc()); },

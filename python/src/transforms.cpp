@@ -85,6 +85,7 @@ void add_autograd(nb::module_& m) {
       .def("saved_tensors", &autograd::FunctionContext::saved_tensors)
       .def("needs_input_grad", [](autograd::FunctionContext& c, size_t k) { return c.needs_input_grad(k); })
       .def("mark_non_differentiable", &autograd::FunctionContext::mark_non_differentiable)
+      .def("mark_dirty", &autograd::FunctionContext::mark_dirty)
       .def("set_materialize_grads", &autograd::FunctionContext::set_materialize_grads);
   m.def("_apply_function", [](nb::object cls, nb::object ctx, const List& inputs) {
     auto f = make_ref<PythonFunction>(std::move(cls), std::move(ctx));
@@ -106,10 +107,17 @@ void add_func(nb::module_& m) {
   m.def("_func_grad", [fn](nb::callable f, const List& in, const func::ArgNums& argnums, bool with_value) {
     return with_value ? func::grad_and_value(fn(f), argnums)(in) : func::grad(fn(f), argnums)(in);
   });
-  m.def("_func_vmap", [fn](nb::callable f, const List& in, const std::vector<std::optional<int64_t>>& in_dims,
+  using Dims = std::vector<std::optional<int64_t>>;
+  m.def("_func_vmap", [fn](nb::callable f, const List& in, const Dims& in_dims, nb::callable out_dims,
                            const std::string& randomness, int64_t chunk_size) {
+    auto to_dims = [](const Dims& from) {
+      std::vector<int64_t> dims;
+      for (std::optional<int64_t> d : from) dims.push_back(d.value_or(func::kNoBatch));
+      return dims;
+    };
     func::VmapOptions o;
-    for (std::optional<int64_t> d : in_dims) o.in_dims.push_back(d.value_or(func::kNoBatch));
+    o.in_dims = to_dims(in_dims);
+    o.choose_out_dims = [choose = callable<Dims>(std::move(out_dims)), to_dims] { return to_dims(choose()); };
     o.randomness = randomness;
     o.chunk_size = chunk_size;
     return func::vmap(fn(f), o)(in);

@@ -133,6 +133,36 @@ def test_hooks_change_and_see_gradients():
         assert h is not None
 
 
+def test_hooks_of_leaves_and_what_hooks_may_return():
+    x = thixo.ones(2, requires_grad=True)
+    handle = x.register_hook(lambda g: g * 10)
+    assert autograd.grad((x * 2).sum(), x)[0].tolist() == [20, 20]
+    (x * 2).sum().backward(inputs=x)
+    assert x.grad.tolist() == [20, 20]
+    handle.remove()
+    for wrong, kind in ((thixo.ones(3), ValueError), (thixo.ones(2, dtype=thixo.float64), TypeError), (1.0, TypeError)):
+        with x.register_hook(lambda g, r=wrong: r), pytest.raises(kind, match="hook"):
+            (x * 2).sum().backward()
+
+
+def test_backward_towards_some_leaves_only():
+    x, y = thixo.ones(2, requires_grad=True), thixo.ones(2, requires_grad=True)
+    (x * y).sum().backward(inputs=[y])
+    assert x.grad is None and y.grad.tolist() == [1, 1]
+
+
+def test_a_view_made_inside_no_grad_is_not_written_outside():
+    x = thixo.ones(2, requires_grad=True)
+    y = x * 1
+    with thixo.no_grad():
+        v = y[:1]
+    with pytest.raises(ValueError, match="inside no_grad"):
+        v.mul_(5)
+    with pytest.raises(ValueError, match="inside no_grad"):
+        v[0] = 5
+    assert y.tolist() == [1, 1]
+
+
 def test_a_hook_is_let_go():
     class Watched:
         def __call__(self, g):
@@ -172,6 +202,35 @@ def test_modes_nest_and_come_back_after_errors():
             return x * 2
 
     assert not C().g(thixo.ones(1, requires_grad=True)).requires_grad
+
+
+def test_a_mode_as_decorator_is_for_its_function_alone():
+    @thixo.set_grad_enabled(False)
+    def f():
+        return thixo.is_grad_enabled()
+
+    assert thixo.is_grad_enabled() and not f() and thixo.is_grad_enabled()
+    assert thixo.no_grad(f).__name__ == "f"
+
+
+def test_a_mode_holds_inside_a_generator_only():
+    @thixo.no_grad()
+    def g():
+        try:
+            got = yield thixo.is_grad_enabled()
+        except KeyError:
+            got = "caught"
+        assert not thixo.is_grad_enabled()
+        yield got
+        return 5
+
+    for action, want in ((lambda it: it.send(3), 3), (lambda it: it.throw(KeyError("k")), "caught")):
+        it = g()
+        assert next(it) is False and thixo.is_grad_enabled()
+        assert action(it) == want and thixo.is_grad_enabled()
+        with pytest.raises(StopIteration) as end:
+            next(it)
+        assert end.value.value == 5 and thixo.is_grad_enabled()
 
 
 def test_checkpoint_recomputes_with_the_same_numbers():

@@ -231,6 +231,35 @@ def test_ctrl_c_stops_training(make, workers):
     assert p.returncode == -signal.SIGINT and "KeyboardInterrupt" in err, err
 
 
+ALARMS = """
+import signal, time
+import thixo
+taken = 0
+def take(*_):
+    global taken
+    taken += 1
+signal.signal(signal.SIGALRM, take)
+x, w, planes = thixo.randn(512, 1000), thixo.randn(1000, 512), thixo.randn(8, 12, 40, 40)
+conv = thixo.nn.Conv2d(12, 12, 5, groups=2)  # through products too
+expected, convolved = (x @ w), conv(planes)
+signal.setitimer(signal.ITIMER_REAL, 0.002, 0.002)
+end = time.monotonic() + 1.5
+while time.monotonic() < end:
+    assert thixo.equal(x @ w, expected)
+    y = conv(planes)
+    y.sum().backward()
+    assert thixo.equal(y, convolved)
+signal.setitimer(signal.ITIMER_REAL, 0)
+assert taken > 3, taken
+"""
+
+
+def test_signals_do_no_harm_to_products():
+    env = {**os.environ, "PYTHONPATH": str(pathlib.Path(thixo.__file__).parents[1])}
+    run = subprocess.run([sys.executable, "-c", ALARMS], env=env, capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, run.stderr
+
+
 def test_a_nan_is_found_where_it_arises():
     with pytest.raises(ValueError, match="log"), thixo.autograd.detect_anomaly():
         (ones(2) - 1).log().sum()
@@ -249,3 +278,34 @@ def test_errors_within_an_op_name_the_callers_line():
         thixo.tile(thixo.ones(2), (-1,))  # made of repeat
     assert "test_errors.py:" in str(e.value)
     assert ".cpp:" not in str(e.value)
+
+
+def test_places_are_those_of_the_python_caller():
+    x, net = thixo.ones(2, requires_grad=True), nn.Linear(2, 2)
+
+    def leaf():
+        net.weight[0] = 1
+
+    def sample():
+        thixo.utils.data.TensorDataset(thixo.ones(3))[10]
+
+    def target():
+        F.cross_entropy(thixo.ones(2, 3), thixo.tensor([0, 7]))
+
+    def cotangent():
+        thixo.autograd.grad(x**2, x, thixo.ones(3))
+
+    def layer():
+        nn.Sequential(net)(thixo.ones(3))
+
+    def saved():
+        y = (x**2).sum()
+        x.detach()[0] = 3
+        y.backward()
+
+    for f in (leaf, sample, target, cotangent, layer, saved):
+        with pytest.raises(thixo.Error) as e:
+            f()
+        text = str(e.value)
+        assert "test_errors.py:" in text and ".cpp" not in text and ".h:" not in text, text
+        assert "_rows" not in text, text

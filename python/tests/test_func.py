@@ -155,6 +155,53 @@ def test_errors_come_through():
         func.grad(lambda x: x, argnums=3)(thixo.ones(2))
 
 
+def test_a_tensor_that_outlives_its_transform_says_so():
+    kept = []
+
+    def keep(x):
+        kept.append(x)
+        return (x * x).sum()
+
+    func.grad(keep)(thixo.tensor([1.0, 2.0]))
+    func.vmap(keep)(thixo.ones(2, 3))
+    func.jvp(keep, (thixo.ones(2),), (thixo.ones(2),))
+    uses = (lambda t: t + 1, lambda t: t.add_(1), lambda t: t.sum(), lambda t: t[0])
+    for t in kept:
+        for use in uses:
+            with pytest.raises(ValueError, match="after that transform ended"):
+                use(t)
+        with pytest.raises(ValueError):
+            t.tolist()
+        assert "tensor" in repr(t)
+
+
+def test_places_of_extremes_under_vmap_and_jvp():
+    x = thixo.arange(24.0).reshape(2, 3, 4)
+    assert func.vmap(lambda a: a.argmax(-1))(x).tolist() == [[3, 3, 3]] * 2
+    values, places = func.vmap(lambda a: tuple(a.min(-1)))(x)
+    assert values.tolist() == [[0, 4, 8], [12, 16, 20]] and places.tolist() == [[0, 0, 0]] * 2
+    value, slope = func.jvp(lambda a: a.max(-1).values, (x,), (thixo.ones(2, 3, 4),))
+    assert value.tolist() == [[3, 7, 11], [15, 19, 23]] and slope.tolist() == [[1, 1, 1]] * 2
+
+
+def test_out_dims():
+    x, shared = thixo.ones(4, 2, 3), thixo.zeros(5)
+    two = func.vmap(lambda a: (a * 2, shared), out_dims=(1, None))
+    assert two(x)[0].shape == (2, 4, 3) and two(x)[1].shape == (5,)
+    assert func.vmap(lambda a: {"y": a}, out_dims={"y": -1})(x)["y"].shape == (2, 3, 4)
+    assert func.vmap(lambda a: a, out_dims=(2,), chunk_size=3)(x).shape == (2, 3, 4)
+    for out_dims, words in (((0, 0), "2 entries for 3 results"), (3, "out_dims has 3"), (None, "examples differ")):
+        with pytest.raises((ValueError, IndexError), match=words):
+            func.vmap(lambda a: (a, a, a), out_dims=out_dims)(x)
+
+
+def test_gradients_of_a_pullback_must_fit():
+    _, pullback = func.vjp(lambda x: x**2, thixo.ones(2))
+    with pytest.raises(ValueError, match=r"result 0 has shape \[2\]") as e:
+        pullback(thixo.ones(3))
+    assert "test_func.py:" in str(e.value)
+
+
 def test_stack_module_state_makes_an_ensemble():
     models = [nn.Linear(2, 3) for _ in range(4)]
     params, buffers = func.stack_module_state(models)

@@ -4,20 +4,46 @@ import functools
 
 from . import _thixo
 
+_CO_GENERATOR = 0x20  # inspect.CO_GENERATOR, whose module is slow to import
 
-class set_grad_enabled:
-    """Sets grad mode; as a context manager or decorator for a scope.
 
-    >>> with thixo.set_grad_enabled(False): thixo.is_grad_enabled()
-    False
-    """
+def _within(mode, function):
+    """function, run in this grad mode; a generator's steps, but not what its caller does between them."""
 
+    @functools.wraps(function)
+    def run(*args, **kwargs):
+        with _Scope(mode):
+            return function(*args, **kwargs)
+
+    @functools.wraps(function)
+    def steps(*args, **kwargs):
+        generator = function(*args, **kwargs)
+        step, value = generator.send, None
+        while True:
+            try:
+                with _Scope(mode):
+                    result = step(value)
+            except StopIteration as end:
+                return end.value
+            try:
+                step, value = generator.send, (yield result)
+            except GeneratorExit:
+                with _Scope(mode):
+                    generator.close()
+                raise
+            except BaseException as e:
+                step, value = generator.throw, e
+
+    code = getattr(function, "__code__", None)
+    return steps if code is not None and code.co_flags & _CO_GENERATOR else run
+
+
+class _Scope:
     def __init__(self, mode):
-        self.before = _thixo._is_grad_enabled()
-        self.mode = bool(mode)
-        _thixo._set_grad_enabled(self.mode)
+        self.mode = mode
 
     def __enter__(self):
+        self.before = _thixo._is_grad_enabled()
         _thixo._set_grad_enabled(self.mode)
         return self
 
@@ -25,14 +51,34 @@ class set_grad_enabled:
         _thixo._set_grad_enabled(self.before)
 
 
+class set_grad_enabled(_Scope):
+    """Sets grad mode; as a context manager or decorator for a scope.
+
+    >>> with thixo.set_grad_enabled(False): thixo.is_grad_enabled()
+    False
+    """
+
+    def __init__(self, mode):
+        super().__init__(bool(mode))
+        _Scope.__enter__(self)
+
+    def __enter__(self):
+        _thixo._set_grad_enabled(self.mode)  # `before` is that of the call
+        return self
+
+    def __call__(self, function):
+        self.__exit__()  # a decorator is for its function alone
+        return _within(self.mode, function)
+
+
 class _Mode:
     mode = False
 
+    def __new__(cls, function=None):
+        return super().__new__(cls) if function is None else _within(cls.mode, function)
+
     def __init__(self, function=None):
-        self.function = function
         self.before = []
-        if function is not None:
-            functools.update_wrapper(self, function)
 
     def __enter__(self):
         self.before.append(_thixo._is_grad_enabled())
@@ -42,14 +88,8 @@ class _Mode:
     def __exit__(self, *exc):
         _thixo._set_grad_enabled(self.before.pop())
 
-    def __call__(self, *args, **kwargs):
-        if self.function is None:  # @no_grad(): called with the function to wrap
-            return type(self)(args[0])
-        with type(self)():
-            return self.function(*args, **kwargs)
-
-    def __get__(self, obj, cls=None):
-        return self if obj is None else functools.partial(self, obj)
+    def __call__(self, function):
+        return _within(self.mode, function)
 
 
 class no_grad(_Mode):
@@ -77,9 +117,12 @@ class inference_mode(no_grad):
     False
     """
 
+    def __new__(cls, mode=True):
+        return super().__new__(cls, mode if callable(mode) else None)
+
     def __init__(self, mode=True):
-        super().__init__(mode if callable(mode) else None)
-        self.mode = False if callable(mode) else not mode
+        super().__init__()
+        self.mode = not mode
 
 
 def is_grad_enabled():

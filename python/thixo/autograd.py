@@ -76,6 +76,11 @@ class _Context:
         for t in tensors:
             self._core.mark_non_differentiable(t)
 
+    def mark_dirty(self, *tensors):
+        """Forward wrote these arguments in place; they must be among its results."""
+        for t in tensors:
+            self._core.mark_dirty(t)
+
     def set_materialize_grads(self, value):
         """False: absent gradients reach backward as None instead of zeros."""
         self._core.set_materialize_grads(value)
@@ -85,7 +90,7 @@ class _Context:
         args = list(self._args)
         for place, t in zip(self._places, inputs, strict=True):
             args[place] = t
-        out = self._cls.forward(self, *args)
+        out = self._run(args)
         self._core = None
         self._args = [None if isinstance(a, Tensor) else a for a in self._args]  # the graph holds what it needs
         self._single = not isinstance(out, (tuple, list))
@@ -105,6 +110,13 @@ class _Context:
             out[place] = t
         return out[0] if self._single else tuple(out)
 
+    def _run(self, args):
+        if self._cls.setup_context is Function.setup_context:
+            return self._cls.forward(self, *args)
+        out = self._cls.forward(*args)
+        self._cls.setup_context(self, tuple(args), out)
+        return out
+
     def _backward(self, core, grads):
         self._core = core
         all_grads = [None] * len(self._out)
@@ -112,14 +124,26 @@ class _Context:
             all_grads[place] = g
         out = self._cls.backward(self, *all_grads)
         self._core = None
-        name = f"{self._cls.__name__}.backward"
         out = tuple(out) if isinstance(out, (tuple, list)) else (out,)
-        for g in out:
+        return self._of_tensors(out)
+
+    def _of_tensors(self, gradients):
+        """The gradients of the arguments that are tensors; for the others there must be none."""
+        name, n = self._cls.__name__, len(self._args)
+        if len(gradients) < n or any(g is not None for g in gradients[n:]):
+            raise _thixo.ValueError(
+                f"{name}: backward returned {len(gradients)} gradients for {n} arguments of forward"
+                "\n  need  one per argument, None where there is none"
+            )
+        for i, g in enumerate(gradients[:n]):
+            if g is not None and i not in self._places:
+                raise _thixo.ValueError(
+                    f"{name}: backward returned a gradient for argument {i} of forward, which is no tensor"
+                    "\n  need  None in its place"
+                )
             if g is not None and not isinstance(g, Tensor):
-                raise TypeError(f"{name} must return a Tensor or None for each argument, not a {type(g).__name__}")
-        if len(out) < len(self._args) or any(g is not None for g in out[len(self._args) :]):
-            raise _thixo.ValueError(f"{name} gave {len(out)} gradients for {len(self._args)} arguments of forward")
-        return [out[place] for place in self._places]
+                raise TypeError(f"{name}: backward returned {type(g).__name__} as gradient {i}, not a tensor or None")
+        return [gradients[place] for place in self._places]
 
 
 class Function:
@@ -138,6 +162,11 @@ class Function:
     def forward(ctx, *args):
         """Computes the result; override it."""
         raise _thixo.NotImplementedError("a Function needs a static method forward(ctx, *args)")
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        """Override it to keep what backward needs here; forward is then written without ctx."""
+        raise _thixo.NotImplementedError("this Function keeps what it needs in forward")
 
     @staticmethod
     def backward(ctx, *grads):

@@ -121,39 +121,29 @@ def grad_and_value(func, argnums=0, has_aux=False):
     return gradient_and_value
 
 
-def _dims_of(tree, dims, out):
-    """in_dims for each tensor of the tree: an int or None stands for all below it."""
+def _dims_of(tree, dims, out, what):
+    """in_dims or out_dims for each tensor of the tree: an int or None stands for all below it."""
     if isinstance(tree, Tensor):
         if dims is not None and not isinstance(dims, int):
-            raise _thixo.ValueError(f"vmap: in_dims has {dims!r} for a tensor, where an int or None belongs")
+            raise _thixo.ValueError(f"vmap: {what} has {dims!r} for a tensor, where an int or None belongs")
         out.append(dims)
     elif isinstance(tree, dict):
+        if isinstance(dims, dict) and dims.keys() != tree.keys():
+            raise _thixo.ValueError(f"vmap: {what} has the keys {list(dims)} for a dict with {list(tree)}")
         for k, v in tree.items():
-            _dims_of(v, dims[k] if isinstance(dims, dict) else dims, out)
+            _dims_of(v, dims[k] if isinstance(dims, dict) else dims, out, what)
     elif isinstance(tree, (list, tuple)):
         nested = isinstance(dims, (list, tuple))
         if nested and len(dims) != len(tree):
-            raise _thixo.ValueError(f"vmap: in_dims has {len(dims)} entries for {len(tree)} arguments")
+            noun = "arguments" if what == "in_dims" else "results"
+            raise _thixo.ValueError(f"vmap: {what} has {len(dims)} entries for {len(tree)} {noun}")
         for i, v in enumerate(tree):
-            _dims_of(v, dims[i] if nested else dims, out)
-
-
-def _move_out(results, out_dims):
-    if isinstance(results, Tensor):
-        return results.movedim(0, out_dims) if out_dims != 0 else results
-    if isinstance(results, dict):
-        return {k: _move_out(v, out_dims[k] if isinstance(out_dims, dict) else out_dims) for k, v in results.items()}
-    if isinstance(results, (list, tuple)):
-        nested = isinstance(out_dims, (list, tuple))
-        moved = [_move_out(v, out_dims[i] if nested else out_dims) for i, v in enumerate(results)]
-        if hasattr(results, "_fields"):
-            return type(results)(*moved)
-        return moved if isinstance(results, list) else tuple(moved)
-    return results
+            _dims_of(v, dims[i] if nested else dims, out, what)
 
 
 def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
-    """func, written for one example, over a batch: in_dims says which dim of each argument holds the examples.
+    """func, written for one example, over a batch: in_dims says which dim of each argument holds the examples,
+    out_dims which of each result; None stands for a value that all examples share.
 
     >>> thixo.func.vmap(thixo.matmul)(thixo.ones(4, 2, 3), thixo.ones(4, 3)).shape
     thixo.Size([4, 2])
@@ -161,11 +151,19 @@ def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
 
     @functools.wraps(func)
     def batched(*args, **kwargs):
-        flat = _Flat(func, args, kwargs)
-        dims = []
-        _dims_of(args, in_dims, dims)
-        results = _thixo._func_vmap(flat, flat.tensors, dims, randomness, chunk_size or 0)
-        return _move_out(flat.split(results)[0], out_dims)
+        dims, dims_out = [], []
+        _dims_of(args, in_dims, dims, "in_dims")
+
+        def one(*args, **kwargs):
+            result = func(*args, **kwargs)
+            single = isinstance(result, Tensor) and isinstance(out_dims, (list, tuple)) and len(out_dims) == 1
+            dims_out.clear()
+            _dims_of(result, out_dims[0] if single else out_dims, dims_out, "out_dims")
+            return result
+
+        flat = _Flat(one, args, kwargs)
+        results = _thixo._func_vmap(flat, flat.tensors, dims, lambda: dims_out, randomness, chunk_size or 0)
+        return flat.split(results)[0]
 
     return batched
 

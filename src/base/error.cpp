@@ -33,7 +33,16 @@ Error& Error::at_call(const std::source_location& where) {
   if (in_module_) return *this;
   if (has_at_) text_.erase(text_.rfind(kAt));
   has_at_ = false;
-  return where.line() != 0 ? at(where) : *this;
+  return at(where);
+}
+
+Error& Error::in_op(std::string_view name) {
+  const size_t end = headline_.find(": ");
+  if (end == std::string::npos) return *this;
+  const size_t kind = text_.find(headline_);
+  text_.replace(kind, end, name);
+  headline_.replace(0, end, name);
+  return *this;
 }
 
 Error& Error::in_module(std::string_view path) {
@@ -47,6 +56,7 @@ Error& Error::in_module(std::string_view path) {
 }
 
 Error& Error::at(const std::source_location& where) {
+  if (where.line() == 0) return *this;  // nobody knows: a call from Python
   std::string_view file = where.file_name();
   if (size_t slash = file.rfind('/'); slash != file.npos) file.remove_prefix(slash + 1);
   return at(std::string(file) + ":" + std::to_string(where.line()));

@@ -37,6 +37,17 @@ TEST(Error, SourceLocationGivesFileAndLine) {
   EXPECT_NE(text.find("\n  at    error_test.cpp:"), text.npos) << text;
 }
 
+TEST(Error, APlaceThatNobodyKnowsIsLeftOut) {
+  EXPECT_STREQ(ValueError("x").at(std::source_location()).what(), "ValueError: x");
+}
+
+TEST(Error, TheOpThatAUserKnows) {
+  Error e = IndexError("cross_entropy_rows: index 7 is out of range").got("target").at("a.cpp:1");
+  e.in_op("cross_entropy");
+  EXPECT_STREQ(e.what(), "IndexError: cross_entropy: index 7 is out of range\n  got   target\n  at    a.cpp:1");
+  EXPECT_EQ(e.headline(), "cross_entropy: index 7 is out of range");
+}
+
 TEST(Error, EveryKindHasItsName) {
   EXPECT_STREQ(DTypeError("").what(), "DTypeError: ");
   EXPECT_STREQ(DeviceError("a").what(), "DeviceError: a");

@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/signals.h"
 #include "base/thread_state.h"
 
 namespace thixo {
@@ -74,7 +75,7 @@ class Pool {
     own_core_ = threads <= static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
     try {
       while (static_cast<int>(threads_.size()) < threads - 1) {
-        threads_.emplace_back([this, me = static_cast<int>(threads_.size()) + 1] { work(me); });
+        threads_.push_back(quiet_thread([this, me = static_cast<int>(threads_.size()) + 1] { work(me); }));
       }
     } catch (const std::system_error&) {
       // The system gives no more: those that are there, at least the caller, do it all.

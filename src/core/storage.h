@@ -19,6 +19,7 @@ struct Storage final : Object {
   size_t bytes = 0;
   uint32_t version = 0;    ///< writes so far
   uint32_t recording = 0;  ///< as a record's: memory that was new then
+  uint32_t log_id = 0;     ///< its name in the write log; 0: not in it
   Device device{};
   Memory memory = Memory::Allocator;
   bool embedded = false;                  ///< part of a record's block: it shares that block's memory, not its life

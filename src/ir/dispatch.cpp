@@ -8,20 +8,24 @@
 namespace thixo {
 namespace {
 
-int highest_level(const Call& call) {
+/// A random call is every level's business, whatever its operands: vmap asks whether examples differ.
+int random_level(const Call& call, const DispatchState& s, int level) {
+  const auto most = static_cast<int>(std::min(s.levels.size(), s.random_levels));
+  const bool random = level < most && std::any_of(
+                                          call.attrs.begin(), call.attrs.end(),
+                                          [](const Attr& a) { return std::holds_alternative<RngKey>(a); });
+  return random ? most : level;
+}
+
+/// The highest level of an operand. One that has a level while there is none outlived its transform: interpreter_at()
+/// says so.
+inline int highest_level(const Call& call, const DispatchState& s) {
   int level = 0;
   for (const Tensor& t : call.in) {
-    if (t.defined() && t.record()->wrapper) level = std::max(level, t.record()->wrapper->level);
+    if (t.defined() && t.record()->wrapper) [[unlikely]]
+      level = std::max(level, t.record()->wrapper->level);
   }
-  // A random call is every level's business, whatever its operands: vmap asks whether examples differ.
-  const DispatchState& s = dispatch_state();
-  const auto most = static_cast<int>(std::min(s.levels.size(), s.random_levels));
-  if (level < most &&
-      std::any_of(
-          call.attrs.begin(), call.attrs.end(), [](const Attr& a) { return std::holds_alternative<RngKey>(a); })) {
-    return most;
-  }
-  return level;
+  return s.levels.empty() ? level : random_level(call, s, level);
 }
 
 /// Whether an operand at the call's level wants a gradient.
@@ -34,6 +38,13 @@ bool wants_grad(const Call& call, int level) {
     if (t.requires_grad()) return true;
   }
   return false;
+}
+
+/// Whether the tape must know of a write to t, or through t to its base.
+bool has_history(const Tensor& t) {
+  const TensorRecord& r = *t.record();
+  if (!r.grad && !r.view) return false;
+  return t.requires_grad() || (r.view && r.view->base.requires_grad());
 }
 
 bool only_watched(const DispatchState& s) {
@@ -51,10 +62,19 @@ void check_out(const Call& call, const Spec& spec, const Tensor& out) {
   }
 }
 
+/// What a composite is made of, or a transform makes of a call, has places in the library, and perhaps a name that only
+/// the library knows: errors get the call's.
+void in_call(Error& e, const Call& call) {
+  e.at_call(call.at);
+  const OpDef* inner = find_op(std::string_view(e.headline()).substr(0, e.headline().find(": ")));
+  if (inner != nullptr && inner->schema.is_private && !call.op->schema.is_private) e.in_op(call.op->name());
+}
+
 Values below_tape(const Call& call) {
-  int level = dispatch_state().levels.empty() ? 0 : highest_level(call);
+  const DispatchState& s = dispatch_state();
+  const int level = highest_level(call, s);
   if (level > 0) return interpreter_at(level).apply(call);
-  return dispatch_bottom(call, dispatch_state().bottom.size());
+  return dispatch_bottom(call, s.bottom.size());
 }
 
 }  // namespace
@@ -79,25 +99,29 @@ void Interpreter::into(const Call& call, std::span<const Tensor>) {
 
 int level_of(const Tensor& t) { return t.record()->wrapper ? t.record()->wrapper->level : 0; }
 
+Error used_after_its_transform() {
+  Error e = ValueError("a tensor made inside a transform (grad, vmap, jvp) is used after that transform ended");
+  e.fix("return the value from the function instead of storing it outside");
+  return e;
+}
+
 Interpreter& interpreter_at(int level) {
   std::vector<Interpreter*>& levels = dispatch_state().levels;
   if (static_cast<size_t>(level) > levels.size() || levels[static_cast<size_t>(level) - 1] == nullptr) {
-    throw ValueError("a tensor made inside vmap or jvp is used after that transform ended")
-        .fix("return the value from the function instead of storing it outside");
+    throw used_after_its_transform();
   }
   return *levels[static_cast<size_t>(level) - 1];
 }
 
-// What a composite is made of, or a transform makes of a call, has places in the library: errors get the call's.
 Values dispatch(const Call& call) try {
-  DispatchState& s = dispatch_state();
-  int level = s.levels.empty() ? 0 : highest_level(call);
+  const DispatchState& s = dispatch_state();
+  const int level = highest_level(call, s);
   if (s.grad_enabled && call.op->differentiable && wants_grad(call, level))
     return dispatch_table().tape(call, below_tape);
   if (level > 0) return interpreter_at(level).apply(call);
   return dispatch_bottom(call, s.bottom.size());
 } catch (Error& e) {
-  e.at_call(call.at);
+  in_call(e, call);
   throw;
 }
 
@@ -112,9 +136,9 @@ void dispatch_into(const Call& call, std::span<const Tensor> out, size_t depth) 
 }
 
 void dispatch_inplace(const Call& call, const Tensor& self) try {
-  DispatchState& s = dispatch_state();
-  int level = s.levels.empty() ? 0 : highest_level(call);
-  bool plain = level == 0 && only_watched(s) && !(s.grad_enabled && (self.requires_grad() || wants_grad(call, 0)));
+  const DispatchState& s = dispatch_state();
+  const int level = highest_level(call, s);
+  bool plain = level == 0 && only_watched(s) && !(s.grad_enabled && (has_history(self) || wants_grad(call, 0)));
   if (plain) {
     dispatch_into(call, std::span<const Tensor>(&self, 1), s.bottom.size());
     note_write(self, call.op, call.at);
@@ -122,12 +146,12 @@ void dispatch_inplace(const Call& call, const Tensor& self) try {
   }
   dispatch_table().tape_write(self, dispatch1(call), call);
 } catch (Error& e) {
-  e.at_call(call.at);
+  in_call(e, call);
   throw;
 }
 
 void dispatch_out(const Call& call, std::span<const Tensor> out) try {
-  if (dispatch_state().grad_enabled && (wants_grad(call, 0) || out[0].requires_grad())) {
+  if (dispatch_state().grad_enabled && (wants_grad(call, 0) || has_history(out[0]))) {
     throw call
         .error(ErrorKind::Value, "out= does not support automatic differentiation, but an argument requires a gradient")
         .fix("call it without out=, or inside no_grad");
@@ -149,7 +173,7 @@ void dispatch_out(const Call& call, std::span<const Tensor> out) try {
   dispatch_into(call, out, dispatch_state().bottom.size());
   for (const Tensor& t : out) note_write(t, call.op, call.at);
 } catch (Error& e) {
-  e.at_call(call.at);
+  in_call(e, call);
   throw;
 }
 

@@ -49,6 +49,8 @@ DispatchState& dispatch_state();
 
 int level_of(const Tensor& t);
 Interpreter& interpreter_at(int level);
+/// A tensor with a level whose transform has ended.
+Error used_after_its_transform();
 
 Values dispatch(const Call& call);
 inline Tensor dispatch1(const Call& call) { return std::move(dispatch(call)[0]); }

@@ -192,7 +192,7 @@ Error Call::error(ErrorKind kind, std::string_view what) const {
     got += (i > 0 ? "   " : "") + name + ": " + (in[i].defined() ? operand_text(in[i]) : "None");
   }
   if (!got.empty()) e.got(got);
-  if (at.line() != 0) e.at(at);
+  e.at(at);
   return e;
 }
 

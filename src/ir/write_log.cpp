@@ -1,6 +1,7 @@
 #include "ir/write_log.h"
 
 #include <array>
+#include <atomic>
 #include <memory>
 
 #include "base/thread_state.h"
@@ -27,19 +28,19 @@ Log& log() {
 }  // namespace
 
 void note_write(const Tensor& self, const OpDef* op, const SourceLoc& at) {
-  const Storage* s = self.record()->storage.get();
+  static std::atomic<uint32_t> ids{0};
+  Storage* s = self.record()->storage.get();
   if (s == nullptr) return;
+  if (s->log_id == 0) s->log_id = ++ids;
   Log& l = log();
-  l.notes[l.next] = {s, s->version, op, at};
+  l.notes[l.next] = {s->log_id, s->version, op, at};
   l.next = (l.next + 1) % kNotes;
 }
 
-const WriteNote* find_write(const Storage* storage, uint32_t version) {
-  // The newest first: an older note may be of another storage that lay at the same address.
-  const Log& l = log();
-  for (size_t back = 1; back <= kNotes; ++back) {
-    const WriteNote& n = l.notes[(l.next + kNotes - back) % kNotes];
-    if (n.storage == storage && n.version == version) return &n;
+const WriteNote* find_write(const Storage& storage, uint32_t version) {
+  if (storage.log_id == 0) return nullptr;
+  for (const WriteNote& n : log().notes) {
+    if (n.storage == storage.log_id && n.version == version) return &n;
   }
   return nullptr;
 }

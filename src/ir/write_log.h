@@ -6,7 +6,7 @@
 namespace thixo {
 
 struct WriteNote {
-  const Storage* storage = nullptr;
+  uint32_t storage = 0;  ///< its log_id: an address may be another storage's by now
   uint32_t version = 0;  ///< after the write
   const OpDef* op = nullptr;
   SourceLoc at;
@@ -15,6 +15,6 @@ struct WriteNote {
 /// self was written just now, on this thread.
 void note_write(const Tensor& self, const OpDef* op, const SourceLoc& at);
 /// The write that made this version, when it is among this thread's last ones.
-const WriteNote* find_write(const Storage* storage, uint32_t version);
+const WriteNote* find_write(const Storage& storage, uint32_t version);
 
 }  // namespace thixo

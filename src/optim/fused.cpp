@@ -5,6 +5,7 @@
 #include "backend/cpu/update.h"
 #include "core/record.h"
 #include "ir/dispatch.h"
+#include "ir/write_log.h"
 #include "ops/optim/update.h"
 #include "thixo/compile.h"
 #include "thixo/optim.h"
@@ -109,7 +110,10 @@ void run_fused(const Batch& b) {
     }
   }
   cpu::run_updates(Call{b.op, in, {}, {}}, out);
-  for (const Tensor& t : out) ++t.record()->storage->version;
+  for (const Tensor& t : out) {
+    ++t.record()->storage->version;
+    note_write(t, b.op, {});
+  }
 }
 
 /// One op call for each parameter, so that a recorder or another interpreter sees pure ops and writes.

@@ -1,6 +1,8 @@
 // backward() and grad(): checks, the first gradients, and the run.
 #include "thixo/autograd.h"
 
+#include <algorithm>
+
 #include "ir/dispatch.h"
 #include "transform/backward.h"
 #include "transform/tape.h"
@@ -72,8 +74,10 @@ void backward(const TensorList& tensors, const TensorList& gradients, const Back
   add_roots(run, tensors, gradients, "backward");
   run.run();
   GradMode grad_mode(options.create_graph);
-  for (size_t i = 0; i < at.size(); ++i) {
-    if (Tensor g = run.captured(i); g.defined()) add_to_grad(at[i].leaf(), std::move(g), options.create_graph);
+  for (auto e = at.begin(); e != at.end(); ++e) {
+    if (std::find(at.begin(), e, *e) != e) continue;  // given twice
+    Tensor g = run.captured(static_cast<size_t>(e - at.begin()));
+    if (g.defined()) add_to_grad(e->leaf(), std::move(g), options.create_graph);
   }
 }
 

@@ -62,6 +62,24 @@ bool has_leaf_hooks(const TensorRecord& leaf) {
   return !m.hooks.empty() || !m.after_accumulate.empty();
 }
 
+/// The gradient after a hook has seen it.
+Tensor after_hook(const TensorHook& hook, Tensor g) {
+  Tensor r = hook(g);
+  if (!r.defined()) return g;
+  if (!(r.shape() == g.shape()) || r.dtype() != g.dtype()) {
+    throw Error(r.shape() == g.shape() ? ErrorKind::DType : ErrorKind::Shape,
+                "backward: a hook made another gradient than fits its tensor")
+        .got("gradient: " + describe(g) + "   the hook returned: " + describe(r))
+        .fix("return a tensor of the gradient's shape and dtype, or nothing to leave it as it is");
+  }
+  return r;
+}
+
+Tensor after_leaf_hooks(const TensorRecord& leaf, Tensor g) {
+  for (const auto& hook : std::vector(leaf.grad->hooks)) g = after_hook(hook.second, std::move(g));
+  return g;
+}
+
 class Running {
  public:
   explicit Running(Node* n) : before_(t_running) { t_running = n; }
@@ -163,7 +181,12 @@ BackwardRun::Captured* BackwardRun::stop_at(const Edge& e) {
   return c == captures_.end() ? nullptr : &*c;
 }
 
-Tensor BackwardRun::captured(size_t input) const { return captures_[input].sum; }
+Tensor BackwardRun::captured(size_t input) const {
+  // Of an input that was given twice the first one has it.
+  return std::find_if(captures_.begin(), captures_.end(),
+                      [&](const Captured& c) { return c.at == captures_[input].at; })
+      ->sum;
+}
 
 bool BackwardRun::wants(const Edge& e) const {
   if (stops_ && const_cast<BackwardRun*>(this)->stop_at(e) != nullptr) return true;
@@ -246,10 +269,7 @@ void BackwardRun::finish_leaf(TensorRecord* leaf, HookedLeaf& h) {
   Tensor g = std::move(h.sum);
   h.sum = Tensor();
   if (!g.defined()) return;
-  for (const auto& hook : std::vector(leaf->grad->hooks)) {
-    if (Tensor r = hook.second(g); r.defined()) g = std::move(r);
-  }
-  add_to_grad(leaf, std::move(g), mode_.create_graph);
+  add_to_grad(leaf, after_leaf_hooks(*leaf, std::move(g)), mode_.create_graph);
 }
 
 void BackwardRun::process(Node* n) {
@@ -257,8 +277,8 @@ void BackwardRun::process(Node* n) {
   if (!capturing_) n->owner.store(nullptr, std::memory_order_release);
   if (n->extras) {
     for (const NodeHooks::Hook& hook : std::vector(n->extras->hooks)) {
-      if (!g[hook.output].defined()) continue;
-      if (Tensor r = hook.call(g[hook.output]); r.defined()) g[hook.output] = std::move(r);
+      Tensor& own = g[hook.output];
+      if (own.defined()) own = after_hook(hook.call, std::move(own));
     }
     for (GradMeta* m : n->extras->retained) {
       if (g[m->output].defined() && !capturing_) m->grad = accumulate(m->grad, g[m->output], false);
@@ -311,6 +331,10 @@ void BackwardRun::run() {
   for (auto& [edge, g] : roots_) deliver(edge, std::move(g));
   while (!waiting_.empty()) process(pop());
   for (auto& [leaf, h] : hooked_) finish_leaf(leaf, h);
+  if (stops_) return;  // a walk that goes on elsewhere: hooks run there
+  for (Captured& c : captures_) {
+    if (c.at.is_leaf() && c.sum.defined()) c.sum = after_leaf_hooks(*c.at.leaf(), std::move(c.sum));
+  }
 }
 
 }  // namespace thixo

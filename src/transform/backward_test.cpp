@@ -192,6 +192,42 @@ TEST(Backward, Hooks) {
   expect_values(a.grad(), {1, 1});
 }
 
+TEST(Backward, LeafHooksChangeWhatIsAskedFor) {
+  Tensor a = leaf({1, 2});
+  int calls = 0;
+  a.register_hook([&](const Tensor& g) {
+    ++calls;
+    return g * 10;
+  });
+  expect_values(autograd::grad({(a * 2 + a * 3).sum()}, {a})[0], {50, 50});
+  EXPECT_EQ(calls, 1);
+  autograd::backward({(a * 2).sum()}, {}, {.inputs = {a}});
+  expect_values(a.grad(), {20, 20});
+  EXPECT_EQ(calls, 2);
+}
+
+TEST(Backward, AnInputMayBeGivenTwice) {
+  Tensor a = leaf({1, 2});
+  const TensorList g = autograd::grad({(a * 2).sum()}, {a, a});
+  expect_values(g[0], {2, 2});
+  expect_values(g[1], {2, 2});
+  autograd::backward({(a * 2).sum()}, {}, {.inputs = {a, a}});
+  expect_values(a.grad(), {2, 2});
+}
+
+TEST(Backward, AHookMustKeepShapeAndDtype) {
+  const std::string want = "backward: a hook made another gradient than fits its tensor";
+  for (bool inner : {false, true}) {
+    Tensor a = leaf({1, 2}), b = leaf({1, 2});
+    Tensor x = inner ? a * 1 : a, y = inner ? b * 1 : b;
+    x.register_hook([](const Tensor&) { return ones({3}, {.dtype = float64}); });
+    EXPECT_EQ(headline_of([&] { (x * 2).sum().backward(); }), "ShapeError: " + want);
+    y.register_hook([](const Tensor& g) { return g.to(float32); });
+    EXPECT_EQ(headline_of([&] { (y * 2).sum().backward(); }), "DTypeError: " + want);
+    EXPECT_FALSE(a.grad().defined() || b.grad().defined());
+  }
+}
+
 TEST(Backward, PostAccumulateHookRunsWhenTheGradientIsComplete) {
   Tensor a = leaf(2), b = leaf(5);
   std::vector<double> seen;

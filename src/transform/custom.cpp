@@ -24,6 +24,7 @@ class Context final : public FunctionContext {
   TensorList saved_tensors() const override;
   bool needs_input_grad(size_t k) const override { return k < needs.size() && needs[k]; }
   void mark_non_differentiable(const Tensor& t) override { constant.push_back(t.record()); }
+  void mark_dirty(const Tensor& t) override { written.push_back(t); }
   void set_materialize_grads(bool on) override { materialize = on; }
 
   struct Saved {
@@ -33,6 +34,7 @@ class Context final : public FunctionContext {
   };
   std::vector<bool> needs;
   std::vector<const TensorRecord*> constant;
+  TensorList written;
   bool materialize = true, freed = false;
   TensorList to_save;
   std::vector<Saved> saved;
@@ -57,6 +59,7 @@ class FunctionNode final : public Node {
   std::vector<Like> inputs, outputs;
 
  private:
+  Tensor fit(Tensor g, size_t input) const;
   Ref<Function> function_;
   std::unique_ptr<Context> context_;
 };
@@ -71,9 +74,11 @@ TensorList Context::saved_tensors() const {
   TensorList out;
   for (const Saved& s : saved) {
     if (s.value.defined() && version_of(s.value) != s.version) {
-      throw ValueError("backward: a value that " + node->name() + " saved was overwritten in place")
-          .got(describe(s.value))
-          .at(node->at);
+      Error e = ValueError("backward: a value that " + node->name() + " saved was overwritten in place");
+      e.got(describe(s.value));
+      if (auto w = writer_after(s.value, s.version)) e.got("overwritten by " + *w);
+      e.fix("use the out-of-place form of the later op, or save a clone").at(node->at);
+      throw e;
     }
     Tensor t = s.value;
     if (t.defined() && run != nullptr && run->strip != 0) t = strip_wrapper(t, run->strip);
@@ -84,6 +89,22 @@ TensorList Context::saved_tensors() const {
     out.push_back(std::move(t));
   }
   return out;
+}
+
+/// The gradient in the shape and dtype of its input; what an input was broadcast to is summed.
+Tensor FunctionNode::fit(Tensor g, size_t input) const {
+  const Like& i = inputs[input];
+  const size_t more = g.shape().size() - i.shape.size();
+  bool fits = g.shape().size() >= i.shape.size();
+  for (size_t d = 0; fits && d < i.shape.size(); ++d) fits = i.shape[d] == 1 || i.shape[d] == g.shape()[more + d];
+  if (!fits) {
+    throw ShapeError(name() + ": backward returned a gradient of shape " + shape_str(g.shape()) + " for input " +
+                     std::to_string(input) + " of shape " + shape_str(i.shape))
+        .need("the shape of the input, or one that it broadcasts to")
+        .at(at);
+  }
+  if (!(g.shape() == i.shape)) g = g.sum_to_size(i.shape);
+  return g.dtype() == i.dtype ? g : g.to(i.dtype);
 }
 
 Values FunctionNode::apply(std::span<const Tensor> g, const GradRun& how) {
@@ -105,14 +126,7 @@ Values FunctionNode::apply(std::span<const Tensor> g, const GradRun& how) {
   }
   Values out;
   for (size_t k = 0; k < got.size(); ++k) {
-    Tensor& t = got[k];
-    if (!t.defined() || !edges[k]) {
-      out.push_back({});
-      continue;
-    }
-    const Like& i = inputs[k];
-    if (!(t.shape() == i.shape)) t = t.sum_to_size(i.shape);
-    out.push_back(t.dtype() == i.dtype ? std::move(t) : t.to(i.dtype));
+    out.push_back(got[k].defined() && edges[k] ? fit(std::move(got[k]), k) : Tensor());
   }
   return out;
 }
@@ -123,6 +137,22 @@ int highest_level(const TensorList& inputs) {
     if (t.defined()) level = std::max(level, level_of(t));
   }
   return level;
+}
+
+/// What forward wrote must be among the results, and such as an in-place op may write.
+void check_written(const Function& f, const TensorList& written, const TensorList& out, SourceLoc at) {
+  for (const Tensor& t : written) {
+    auto same = [&](const Tensor& o) { return o.is_same(t); };
+    if (std::none_of(out.begin(), out.end(), same)) {
+      throw ValueError(f.name() + ": an input was marked dirty but is not among the results").got(describe(t)).at(at);
+    }
+    const Tensor base = t.is_view() ? t.base() : t;
+    if (base.is_leaf() && base.requires_grad()) {
+      throw ValueError(f.name() + ": a leaf that requires grad, or a view of one, was marked dirty")
+          .got(describe(t))
+          .fix("clone() it before the call");
+    }
+  }
 }
 
 }  // namespace
@@ -144,7 +174,9 @@ TensorList apply(Ref<Function> f, const TensorList& inputs, SourceLoc at) {
     NoGrad guard;
     out = f->forward(c, inputs);
   }
+  check_written(*f, c.written, out, at);
   if (!any) return out;
+  const TensorList results = out, written = std::move(c.written);
   // A result that is an input, or has a history already, gets one here without changing that tensor's.
   for (Tensor& t : out) {
     const bool known =
@@ -171,6 +203,11 @@ TensorList apply(Ref<Function> f, const TensorList& inputs, SourceLoc at) {
   for (size_t k = 0; k < out.size(); ++k) {
     const bool constant = std::find(c.constant.begin(), c.constant.end(), out[k].record()) != c.constant.end();
     if (is_differentiable(out[k].dtype()) && !constant) set_history(out[k], node, static_cast<uint32_t>(k));
+    for (const Tensor& t : written) {
+      if (!t.is_same(results[k])) continue;
+      tape_wrote(t, out[k]);
+      out[k] = t;
+    }
   }
   return out;
 }

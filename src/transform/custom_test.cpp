@@ -41,6 +41,26 @@ struct TenfoldGrad final : Function {
   }
 };
 
+/// Writes its input in place.
+struct DoubleIt final : Function {
+  bool returned = true;
+  std::string name() const override { return "DoubleIt"; }
+  TensorList forward(FunctionContext& ctx, const TensorList& x) override {
+    Tensor t = x[0];
+    t.mul_(2);
+    ctx.mark_dirty(t);
+    return {returned ? t : t * 1};
+  }
+  TensorList backward(FunctionContext&, const TensorList& g) override { return {g[0] * 2}; }
+};
+
+/// Its gradient has a shape of its own.
+struct Misshapen final : Function {
+  std::string name() const override { return "Misshapen"; }
+  TensorList forward(FunctionContext&, const TensorList& x) override { return {x[0] * 1}; }
+  TensorList backward(FunctionContext&, const TensorList&) override { return {f64({1, 2, 3})}; }
+};
+
 /// The gradient lacks the conjugate: right for the real part alone.
 struct HalfConjugate final : Function {
   std::string name() const override { return "HalfConjugate"; }
@@ -87,6 +107,32 @@ TEST(Custom, Errors) {
   z.sum().backward();
   EXPECT_EQ(headline_of([&] { z.sum().backward(); }),
             "ValueError: backward: the saved values of Exp were freed by an earlier backward");
+}
+
+TEST(Custom, WhatItWroteInPlaceHasItsHistory) {
+  Tensor x = leaf({1, 2, 3});
+  Tensor y = x * 3, part = y.slice(0, 1, 3);
+  const Tensor out = autograd::apply(make_ref<DoubleIt>(), {part})[0];
+  EXPECT_TRUE(out.is_same(part));
+  expect_values(y, {3, 12, 18});
+  (y * y).sum().backward();
+  expect_values(x.grad(), {2 * 3 * 3, 2 * 12 * 6, 2 * 18 * 6});
+  EXPECT_EQ(headline_of([&] { autograd::apply(make_ref<DoubleIt>(), {x}); }),
+            "ValueError: DoubleIt: a leaf that requires grad, or a view of one, was marked dirty");
+  auto lost = make_ref<DoubleIt>();
+  lost->returned = false;
+  EXPECT_EQ(headline_of([&] { autograd::apply(lost, {x * 1}); }),
+            "ValueError: DoubleIt: an input was marked dirty but is not among the results");
+}
+
+TEST(Custom, AGradientOfAnotherShapeIsTheFunctionsFault) {
+  Tensor x = leaf({1, 2});
+  const Tensor y = autograd::apply(make_ref<Misshapen>(), {x})[0];
+  const std::string text = error_of([&] { y.sum().backward(); });
+  EXPECT_NE(text.find("Misshapen: backward returned a gradient of shape [3] for input 0 of shape [2]"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("custom_test.cpp:"), std::string::npos) << text;
 }
 
 TEST(Gradcheck, PassesAndFails) {
@@ -142,11 +188,7 @@ TEST(Anomaly, NamesTheFirstOp) {
 
 TEST(Profiler, ChangesNoRuleOfInPlaceOps) {
   Tensor x = leaf({1, 2, 3});
-  Tensor part;
-  {
-    NoGrad off;
-    part = x.slice(0, 0, 2);  // no history: writing to it is not the tape's business
-  }
+  Tensor part = x.detach().slice(0, 0, 2);  // no history: writing to it is not the tape's business
   part.mul_(2);
   Profiler p;
   part.mul_(2);

@@ -111,13 +111,21 @@ BatchDims batch_dims(const TensorList& inputs, const VmapOptions& options) {
   return b;
 }
 
-TensorList run_vmap(const Fn& f, const TensorList& inputs, const BatchDims& b, const VmapOptions& options) {
+void check_shared(const VmapLevel& level, const Tensor& result, size_t i) {
+  if (!level.owns(result)) return;
+  throw ValueError("vmap: out_dims has None for result " + std::to_string(i) + ", but its examples differ")
+      .got("one example: " + describe(result))
+      .fix("say which dim of the result holds the examples");
+}
+
+TensorList run_vmap(const Fn& f, const TensorList& inputs, const BatchDims& b, VmapOptions& options) {
   VmapLevel level(b.size, randomness_from(options.randomness));
   TensorList inside;
   for (size_t i = 0; i < inputs.size(); ++i) {
     inside.push_back(b.dims[i] == kNoBatch ? inputs[i] : level.enter(inputs[i], b.dims[i]));
   }
   TensorList out = f(inside);
+  if (options.choose_out_dims) options.out_dims = options.choose_out_dims();
   if (!options.out_dims.empty() && options.out_dims.size() != out.size()) {
     throw ValueError("vmap: " + std::to_string(options.out_dims.size()) + " out_dims for " +
                      std::to_string(out.size()) + " results");
@@ -125,14 +133,19 @@ TensorList run_vmap(const Fn& f, const TensorList& inputs, const BatchDims& b, c
   for (size_t i = 0; i < out.size(); ++i) {
     const int64_t rank = out[i].dim() + 1;
     const int64_t d = options.out_dims.empty() ? 0 : options.out_dims[i];
+    if (d == kNoBatch) {
+      check_shared(level, out[i], i);
+      continue;
+    }
     if (d < -rank || d >= rank)
-      throw IndexError("vmap: out_dims has " + std::to_string(d) + " for a result of rank " + std::to_string(rank));
+      throw IndexError("vmap: out_dims has " + std::to_string(d) + " for a result of rank " + std::to_string(rank))
+          .need(std::to_string(-rank) + " <= out_dims <= " + std::to_string(rank - 1));
     out[i] = level.leave(out[i], d < 0 ? d + rank : d);
   }
   return out;
 }
 
-TensorList run_chunks(const Fn& f, const TensorList& inputs, const BatchDims& b, const VmapOptions& options) {
+TensorList run_chunks(const Fn& f, const TensorList& inputs, const BatchDims& b, VmapOptions& options) {
   std::vector<TensorList> parts;
   for (int64_t start = 0; start < b.size.value(); start += options.chunk_size) {
     BatchDims chunk = b;
@@ -146,9 +159,23 @@ TensorList run_chunks(const Fn& f, const TensorList& inputs, const BatchDims& b,
     for (size_t k = 0; k < out.size(); ++k) parts[k].push_back(std::move(out[k]));
   }
   TensorList out;
-  for (size_t k = 0; k < parts.size(); ++k)
-    out.push_back(cat(parts[k], options.out_dims.empty() ? 0 : options.out_dims[k]));
+  for (size_t k = 0; k < parts.size(); ++k) {
+    const int64_t d = options.out_dims.empty() ? 0 : options.out_dims[k];
+    out.push_back(d == kNoBatch ? parts[k][0] : cat(parts[k], d));
+  }
   return out;
+}
+
+void check_cotangents(const TensorList& g, const std::vector<Shape>& results) {
+  if (g.size() != results.size()) {
+    throw ValueError("vjp: " + std::to_string(results.size()) + " results but " + std::to_string(g.size()) +
+                     " gradients");
+  }
+  for (size_t i = 0; i < g.size(); ++i) {
+    if (!g[i].defined() || g[i].shape() == results[i]) continue;
+    throw ShapeError("vjp: result " + std::to_string(i) + " has shape " + shape_str(results[i]) +
+                     " but its gradient has " + shape_str(g[i].shape()));
+  }
 }
 
 /// f as a function of the chosen inputs alone, and their values.
@@ -202,10 +229,10 @@ Vjp vjp(const Fn& f, const TensorList& inputs) {
   TensorList values;
   for (const Tensor& t : out) values.push_back(level.leave(t));
   auto back = std::make_shared<Pullback>(level, out, inside);
-  const size_t n = out.size();
-  return {std::move(values), Fn([back, n](const TensorList& g) {
-            if (g.size() != n)
-              throw ValueError("vjp: " + std::to_string(n) + " results but " + std::to_string(g.size()) + " gradients");
+  std::vector<Shape> shapes;
+  for (const Tensor& t : out) shapes.push_back(t.shape());
+  return {std::move(values), Fn([back, shapes](const TensorList& g) {
+            check_cotangents(g, shapes);
             return (*back)(g, true);
           })};
 }
@@ -238,7 +265,8 @@ Fn vmap(Fn f, VmapOptions options) {
   return [f = std::move(f), options = std::move(options)](const TensorList& inputs) {
     const BatchDims b = batch_dims(inputs, options);
     const bool whole = options.chunk_size <= 0 || b.size.value() <= options.chunk_size;
-    return whole ? run_vmap(f, inputs, b, options) : run_chunks(f, inputs, b, options);
+    VmapOptions these = options;  // its out_dims may be known in the course of the call only
+    return whole ? run_vmap(f, inputs, b, these) : run_chunks(f, inputs, b, these);
   };
 }
 

@@ -263,5 +263,54 @@ TEST(Func, Errors) {
             std::string::npos);
 }
 
+TEST(Func, ATensorThatOutlivesItsTransformSaysSo) {
+  Tensor kept;
+  auto keep = [&](const Tensor& a) {
+    kept = a;
+    return (a * a).sum();
+  };
+  const std::string want =
+      "ValueError: a tensor made inside a transform (grad, vmap, jvp) is used after that transform ended";
+  auto uses = [&] {
+    EXPECT_EQ(headline_of([&] { kept + 1; }), want);
+    EXPECT_EQ(headline_of([&] { kept.add_(1); }), want);
+    NoGrad guard;
+    EXPECT_EQ(headline_of([&] { kept.sum(); }), want);
+  };
+  func::grad(keep)(f64({1, 2}));
+  uses();
+  func::vmap(keep)(f64({1, 2, 3, 4}, {2, 2}));
+  uses();
+}
+
+TEST(Func, PlacesOfExtremesUnderVmap) {
+  const Tensor x = arange(24).to(float32).reshape({2, 3, 4});
+  auto last = [](const Tensor& a) { return a.argmax(-1); };
+  expect_values(func::vmap(last)(x), {3, 3, 3, 3, 3, 3});
+  expect_values(func::vmap([](const Tensor& a) { return a.argmin(1); })(x), {0, 0, 0, 0, 0, 0});
+  const Tensor deep = arange(120).to(float32).reshape({2, 3, 4, 5});
+  for (int dim = 0; dim < 3; ++dim) {
+    auto f = [&](const Tensor& a) { return a.argmax(dim); };
+    expect_close(func::vmap(f, {.in_dims = {1}})(deep),
+                 deep.argmax(dim == 0 ? 0 : dim + 1).movedim(dim == 0 ? 0 : 1, 0));
+  }
+}
+
+TEST(Func, OutDimsMayBeNoneForWhatAllExamplesShare) {
+  const Tensor shared = f64({7, 8});
+  auto f = [&](const TensorList& x) { return TensorList{x[0] * 2, shared}; };
+  const TensorList out = func::vmap(f, {.out_dims = {0, func::kNoBatch}})(TensorList{f64({1, 2, 3})});
+  expect_values(out[0], {2, 4, 6});
+  EXPECT_TRUE(out[1].is_same(shared));
+  EXPECT_EQ(headline_of([&] { func::vmap(f, {.out_dims = {func::kNoBatch, 0}})(TensorList{f64({1, 2, 3})}); }),
+            "ValueError: vmap: out_dims has None for result 0, but its examples differ");
+}
+
+TEST(Func, GradientsOfAPullbackMustFit) {
+  const func::Vjp v = func::vjp([](const Tensor& x) { return x * x; }, {f64({1, 2})});
+  EXPECT_EQ(headline_of([&] { v.pullback(TensorList{f64({1, 2, 3})}); }),
+            "ShapeError: vjp: result 0 has shape [2] but its gradient has [3]");
+}
+
 }  // namespace
 }  // namespace thixo

@@ -22,10 +22,7 @@ LevelInterpreter::~LevelInterpreter() { dispatch_state().levels.pop_back(); }
 bool LevelInterpreter::owns(const Tensor& t) const {
   const TensorRecord& r = *t.record();
   if (!r.wrapper || r.wrapper->level != level_) return false;
-  if (wrapped(r).transform != transform_) {
-    throw ValueError("a tensor made inside a transform (grad, vmap, jvp) is used after that transform ended")
-        .fix("return the value from the function instead of storing it outside");
-  }
+  if (wrapped(r).transform != transform_) throw used_after_its_transform();
   return true;
 }
 

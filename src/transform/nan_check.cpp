@@ -63,7 +63,7 @@ class NanCheck final : public BottomInterpreter {
       return call.error(ErrorKind::Value, "the first nan or inf comes from here: its operands are finite");
     Error e = ValueError("backward of " + n->name() + ": the first nan or inf comes from here, in " + call.op->name());
     e.fix("look at the operands of the call that is named below");
-    if (n->at.line() != 0) e.at(n->at);
+    e.at(n->at);
     return e;
   }
 };

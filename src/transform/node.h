@@ -21,6 +21,7 @@ struct Edge {
   static constexpr int32_t kLeaf = -1;
   explicit operator bool() const { return static_cast<bool>(to); }
   bool is_leaf() const { return output == kLeaf; }
+  bool operator==(const Edge& e) const { return to == e.to && output == e.output; }
   Node* node() const;
   TensorRecord* leaf() const { return static_cast<TensorRecord*>(to.get()); }
 };

@@ -36,6 +36,21 @@ const PointwiseGrad* known_grad(const OpDef& op, int operand, std::span<const At
   return grad;
 }
 
+THIXO_FAST_TLS const SourceLoc* t_outer = nullptr;
+
+/// While it lives, nodes have the place of the call that they are a part of: those within the library say nothing.
+class PartOf {
+ public:
+  explicit PartOf(const SourceLoc& at) : before_(t_outer) {
+    if (before_ == nullptr) t_outer = &at;
+  }
+  ~PartOf() { t_outer = before_; }
+  PartOf(const PartOf&) = delete;
+
+ private:
+  const SourceLoc* before_;
+};
+
 }  // namespace
 
 /// What the gradient of one node sees while it runs.
@@ -107,7 +122,7 @@ class TapeGrad final : public GradCtx {
           ", now at version " + std::to_string(version_of(kept.value)));
     if (auto w = writer_after(kept.value, kept.version)) e.got("overwritten by " + *w);
     e.fix("use the out-of-place form of the later op, or clone the value before it is overwritten");
-    if (node_.at.line() != 0) e.at(node_.at);
+    e.at(node_.at);
     return e;
   }
 
@@ -119,7 +134,7 @@ class TapeGrad final : public GradCtx {
 };
 
 OpNode::OpNode(const Call& call, const Values& out, SmallVec<Edge, 2> e) : op(call.op) {
-  at = call.at;
+  at = t_outer != nullptr ? *t_outer : call.at;
   edges = std::move(e);
   attrs_.append(call.attrs.begin(), call.attrs.end());
   choose_saved(call, out);
@@ -246,6 +261,7 @@ Values OpNode::apply(std::span<const Tensor> g, const GradRun& how) try {
         .fix("keep the graph in the first backward, with retain_graph, when it is used again")
         .at(at);
   }
+  const PartOf this_call(at);
   TapeGrad ctx(*this, g, how);
   Values out;
   if (op->grad) {
@@ -303,7 +319,10 @@ void OpNode::copy_saved_from(const Storage* storage) {
 
 Values tape(const Call& call, Values (*below)(const Call&)) {
   const OpDef& op = *call.op;
-  if (op.tier == Tier::Composite && !op.grad) return op.compose(call);
+  if (op.tier == Tier::Composite && !op.grad) {
+    const PartOf whole(call.at);
+    return op.compose(call);
+  }
   Values out = below(call);
   bool any = false;
   for (const Tensor& t : out) any |= is_differentiable(t.dtype());

@@ -45,6 +45,15 @@ void check_fits(const Tensor& self, const Tensor& value, const Call& call) {
   }
 }
 
+/// Its base would be overwritten and the tape know nothing of it.
+void check_view(const Tensor& self, const Call& call) {
+  if (!self.is_view() || self.requires_grad() || !self.base().requires_grad()) return;
+  throw call
+      .error(ErrorKind::Value,
+             "a view made inside no_grad of a tensor that requires grad is written in place outside of it")
+      .fix("make the view and write it both inside no_grad, or both outside");
+}
+
 void check_leaf(const Tensor& self, const Call& call) {
   if (self.is_leaf() && self.requires_grad()) {
     throw call.error(ErrorKind::Value, "a leaf that requires grad is used in an in-place operation")
@@ -83,6 +92,7 @@ void record_write(const Tensor& self, const Tensor& value, const Call& call) {
 void tape_write(const Tensor& self, const Tensor& value, const Call& call) {
   DispatchState& state = dispatch_state();
   check_fits(self, value, call);
+  if (state.grad_enabled && is_differentiable(self.dtype())) check_view(self, call);
   const bool record =
       state.grad_enabled && is_differentiable(self.dtype()) && (self.requires_grad() || value.requires_grad());
   if (record) check_leaf(self, call);  // as where the tape is not asked
@@ -154,8 +164,10 @@ Tensor view_grad(GradCtx& c) {
 std::optional<std::string> writer_after(const Tensor& t, uint32_t version) {
   const TensorRecord* r = t.record();
   while (r->wrapper) r = wrapped(*r).value.record();
-  const WriteNote* n = find_write(r->storage.get(), version + 1);
+  const WriteNote* n = find_write(*r->storage, version + 1);
   if (n == nullptr) return std::nullopt;
+  const Schema& schema = n->op->schema;
+  if (schema.is_private && !schema.inplace) return "an optimizer's step (" + n->op->name() + ")";
   std::string text = n->op->name() + "_";
   if (n->at.line() != 0) text += " (" + std::string(n->at.file_name()) + ":" + std::to_string(n->at.line()) + ")";
   return text;

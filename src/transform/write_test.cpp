@@ -1,4 +1,5 @@
 // In-place ops and views under autograd, against values computed by hand.
+#include "core/record.h"
 #include "thixo/autograd.h"
 #include "transform/test_util.h"
 
@@ -104,6 +105,40 @@ TEST(Write, LeavesAreRefused) {
   expect_values(a, {2, 3});
 }
 
+TEST(Write, AViewMadeWithoutHistoryIsRefused) {
+  Tensor a = leaf({1, 2});
+  Tensor y = a * 1, v, out;
+  {
+    NoGrad guard;
+    v = y.slice(0, 0, 1);
+    v.mul_(3);  // both inside: no business of the tape
+  }
+  const std::string want =
+      "ValueError: mul: a view made inside no_grad of a tensor that requires grad is written in place outside of it";
+  EXPECT_EQ(headline_of([&] { v.mul_(5); }), want);
+  expect_values(y, {3, 2});
+  EXPECT_EQ(headline_of([&] { v.copy_(f64({7})); }).substr(0, 11), "ValueError:");
+  y.detach().slice(0, 0, 1).mul_(2);  // a tensor of its own
+  expect_values(y, {6, 2});
+}
+
+TEST(Write, AnotherTensorsWriterIsNotBlamed) {
+  for (int i = 0; i < 3; ++i) {  // tensors at one address, one after the other
+    Tensor a = leaf({1, 2});
+    Tensor b = a * 1;
+    Tensor y = b * b;
+    if (i < 2) {
+      NoGrad guard;
+      b.add_(1);
+      continue;
+    }
+    ++b.record()->storage->version;  // by someone who says nothing
+    const std::string text = error_of([&] { y.sum().backward(); });
+    EXPECT_NE(text.find("was overwritten in place"), std::string::npos) << text;
+    EXPECT_EQ(text.find("overwritten by"), std::string::npos) << text;
+  }
+}
+
 TEST(Write, OverwrittenValuesAreNoticed) {
   Tensor a = leaf({1, 2});
   Tensor b = a * 1;
@@ -118,6 +153,18 @@ TEST(Write, OverwrittenValuesAreNoticed) {
   EXPECT_NE(text.find("saved at version 0, now at version 1"), std::string::npos) << text;
   EXPECT_NE(text.find("overwritten by add_ ("), std::string::npos) << text;
   EXPECT_NE(text.find("write_test.cpp:"), std::string::npos) << text;
+}
+
+TEST(Write, ErrorsInPartsOfACallHaveItsPlace) {
+  Tensor a = leaf({1, 2});
+  Tensor b = a * 1;
+  Tensor y = b.pow(2);  // made of square
+  {
+    NoGrad guard;
+    b.add_(1);
+  }
+  const std::string text = error_of([&] { y.sum().backward(); });
+  EXPECT_NE(text.find("at    write_test.cpp:"), std::string::npos) << text;
 }
 
 TEST(Write, ShapesAndDtypesMustFit) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "backend/cpu/onednn_internal.h"
 #include "backend/cpu/scratch.h"
 #include "base/env.h"
+#include "base/signals.h"
 #include "thixo/error.h"
 #include "thixo/parallel.h"
 
@@ -65,6 +67,10 @@ bool dense(const Matrix& m, int64_t rows, int64_t columns) {
          (m.row_stride == 1 && (columns <= 1 || m.column_stride >= rows));
 }
 
+/// Of a deeper product the kernel makes a block of memory its stack, and a signal's frame would destroy what lies
+/// below. (oneDNN: 84 with AVX-512, more with AVX.)
+constexpr int64_t kOnStack = 64;
+
 void fill_rows(const Gemm& g) {
   auto* c = static_cast<float*>(g.c.data);
   const auto* bias = static_cast<const float*>(g.bias);
@@ -84,6 +90,8 @@ void onednn_sgemm(const Gemm& g) {
   if (g.k == 0) return g.accumulate ? void() : fill_rows(g);
   if (g.bias != nullptr) fill_rows(g);
   const OneThread one;
+  std::optional<HoldSignals> hold;
+  if (g.k > kOnStack) hold.emplace();
   // A leading dimension must be at least a row's length, also where there is one row only.
   auto leading = [](const Matrix& m, bool transposed, int64_t rows, int64_t columns) {
     return transposed ? std::max(m.column_stride, rows) : std::max(m.row_stride, columns);
@@ -110,7 +118,7 @@ class FirstProduct {
   }
   void start() {
     const std::lock_guard lock(mutex_);
-    if (!std::exchange(started_, true)) thread_ = std::thread(run);
+    if (!std::exchange(started_, true)) thread_ = quiet_thread(run);
   }
   void join() {
     const std::lock_guard lock(mutex_);

@@ -6,10 +6,12 @@
 #include <algorithm>
 #include <cstring>
 #include <optional>
+#include <string_view>
 
 #include "backend/cpu/lru_cache.h"
 #include "backend/cpu/onednn.h"
 #include "backend/cpu/onednn_internal.h"
+#include "base/signals.h"
 #include "base/transpose.h"
 
 namespace thixo::cpu {
@@ -137,6 +139,8 @@ class Plan final : public ConvPlan {
 
   void run(const void* from, const void* packed, const void* bias, void* to, void* scratch) const override {
     const OneThread one;
+    std::optional<HoldSignals> hold;
+    if (by_gemm_) hold.emplace();
     const bool forward = pass_ == ConvPass::Forward;
     const Side &a = forward ? x_ : y_, &b = forward ? y_ : x_;
     char* room = static_cast<char*>(scratch);
@@ -157,6 +161,8 @@ class Plan final : public ConvPlan {
 
   void run_weight(const void* x, const void* g, void* packed, void* scratch) const override {
     const OneThread one;
+    std::optional<HoldSignals> hold;
+    if (by_gemm_) hold.emplace();
     char *x_room = static_cast<char*>(scratch), *g_room = x_room + x_.bytes();
     if (!x_.same) x_.enter(x, x_room);
     if (!y_.same) y_.enter(g, g_room);
@@ -169,10 +175,15 @@ class Plan final : public ConvPlan {
 
  private:
   ConvPass pass_;
+  bool by_gemm_ = false;  // it has no direct code for this one and calls sgemm: see kOnStack
   Side x_, y_, weight_;
   memory::desc bias_, pad_;
   dnnl::primitive primitive_;
 };
+
+bool is_gemm(const dnnl::primitive_desc_base& pd) {
+  return std::string_view(pd.impl_info_str()).find("gemm") != std::string_view::npos;
+}
 
 memory::dims to_dims(const int64_t* v, int n) { return memory::dims(v, v + n); }
 
@@ -213,6 +224,7 @@ Plan::Plan(const ConvShape& s) : pass_(s.pass) {
     weight_.set(w_plain, forward.weights_desc());
     pad_ = forward.scratchpad_desc();
     primitive_ = Forward(forward);
+    by_gemm_ = is_gemm(forward);
   } else if (s.pass == ConvPass::InputGrad) {
     const dnnl::convolution_backward_data::primitive_desc pd({direct, xa, wa, ya, stride, dilation, pad, pad}, attr, e,
                                                              forward);
@@ -221,6 +233,7 @@ Plan::Plan(const ConvShape& s) : pass_(s.pass) {
     weight_.set(w_plain, pd.weights_desc());
     pad_ = pd.scratchpad_desc();
     primitive_ = dnnl::convolution_backward_data(pd);
+    by_gemm_ = is_gemm(pd);
   } else {
     const dnnl::convolution_backward_weights::primitive_desc pd({direct, xa, wa, ya, stride, dilation, pad, pad}, attr,
                                                                 e, forward);
@@ -229,6 +242,7 @@ Plan::Plan(const ConvShape& s) : pass_(s.pass) {
     weight_.set(w_plain, pd.diff_weights_desc());
     pad_ = pd.scratchpad_desc();
     primitive_ = dnnl::convolution_backward_weights(pd);
+    by_gemm_ = is_gemm(pd);
   }
 }
 

@@ -6,6 +6,7 @@
 #include "backend/cpu/onednn.h"
 #include "base/deterministic.h"
 #include "base/parallel.h"
+#include "base/signals.h"
 
 namespace thixo::cpu {
 namespace {
@@ -119,6 +120,7 @@ void product_batch(const Gemm& g, int64_t count, const BatchOffsets* offsets) {
   // Inside the loop each product runs on its thread alone; a task is at least kSmallWork.
   const int64_t some = std::max<int64_t>(1, kSmallWork / work);
   parallel_for(ceil_div(count, some), [&](int64_t begin, int64_t end) {
+    const HoldSignals hold;  // once for all of them
     for (int64_t i = begin * some; i < std::min(count, end * some); ++i) one(i);
   });
 }
