@@ -129,3 +129,48 @@ def test_memory_formats_have_the_same_names_everywhere():
 def test_dtypes_and_devices_compare_with_anything():
     assert thixo.float32 != None and thixo.float32 != "float32"  # noqa: E711 -- what is tested
     assert thixo.device("cpu") != None and thixo.device("cpu") == "cpu"  # noqa: E711
+
+
+LEAST, MOST = -(2**63), 2**63 - 1
+
+
+def test_any_number_may_be_a_bound():
+    assert thixo.randint(LEAST, MOST, (3,)).shape == (3,)
+    assert thixo.arange(LEAST, MOST, MOST).tolist() == [LEAST, -1, MOST - 1]
+    x = thixo.arange(4)
+    assert x[LEAST:].tolist() == x[:MOST].tolist() == x[-(10**30) : 10**30].tolist() == [0, 1, 2, 3]
+    assert x[::MOST].tolist() == x[:: 10**30].tolist() == [0]
+    assert x.reshape(2, 2)[:, ::MOST].tolist() == [[0], [2]]
+    assert [len(t) for t in x.split(MOST)] == [4]
+    assert [len(t) for t in x.chunk(MOST)] == [1, 1, 1, 1]
+    assert x.roll(LEAST, 0).tolist() == [0, 1, 2, 3]
+    loss = thixo.nn.functional.cross_entropy(thixo.zeros(2, 2), thixo.tensor([0, 1]), ignore_index=LEAST)
+    assert loss.item() == pytest.approx(np.log(2))
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: thixo.zeros(LEAST), "negative size"),
+        (lambda: thixo.eye(LEAST), "negative size"),
+        (lambda: thixo.linspace(0, 1, LEAST), "steps must not be negative"),
+        (lambda: thixo.nn.functional.one_hot(thixo.tensor([0]), LEAST), "num_classes must be -1 or at least 0"),
+        (lambda: thixo.arange(1e30), "more than 2\\^63 - 1 values"),
+        (lambda: thixo.arange(LEAST, MOST), "more than 2\\^63 - 1 values"),
+        (lambda: thixo.zeros(0).reshape(2**32, 2**32), "integer overflow in sizes"),
+        (lambda: thixo.zeros(4).reshape(5, 4 * pow(5, -1, 2**64) % 2**64), "integer overflow in sizes"),
+        (lambda: thixo.zeros(4).repeat(2**62), "integer overflow in sizes"),
+        (lambda: thixo.zeros(1).expand(2**40, 2**40), "integer overflow in sizes"),
+        (lambda: thixo.cat([thixo.zeros(1).expand(2**62)] * 2), "integer overflow in sizes"),
+        (lambda: thixo.zeros(4).narrow(0, 2, MOST), "exceed dim 0 of size 4"),
+        (lambda: thixo.zeros(4).as_strided((2, 2), (2**62, 2**62)), "lead out of the storage"),
+        (
+            lambda: thixo.nn.functional.conv2d(thixo.zeros(1, 1, 3, 3), thixo.zeros(1, 1, 1, 1), padding=2**62),
+            "overflow",
+        ),
+        (lambda: thixo.nn.functional.pad(thixo.zeros(3), (MOST, 1), mode="replicate"), "overflow"),
+    ],
+)
+def test_sizes_out_of_range_are_errors(call, text):
+    with pytest.raises((ValueError, IndexError), match=text):
+        call()

@@ -170,6 +170,7 @@ Ref<TensorRecord> new_abstract(const Shape& shape, DType dtype, Device device) {
 
 Tensor make_view(const Tensor& t, const Shape& shape, const Strides& strides, int64_t offset, ViewStep step) {
   check_rank(shape);
+  numel_of(shape);  // an expanded view may have more elements than can be counted
   const TensorRecord& from = *t.record();
   Ref<TensorRecord> r = record_alone(from.dtype, from.device);
   r->shape = shape;

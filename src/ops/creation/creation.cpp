@@ -42,18 +42,30 @@ std::vector<Sample> like_samples() {
 
 void constant_nest(NestCtx& c, double value) { c.values = {constant(value, compute_type(c.out[0].dtype))}; }
 
+/// How many integers there are from a to b by steps of s, which leads from a to b: up to 2^64 - 1.
+uint64_t integer_count(int64_t a, int64_t b, int64_t s) {
+  auto distance = [](int64_t low, int64_t high) { return static_cast<uint64_t>(high) - static_cast<uint64_t>(low); };
+  const uint64_t all = s > 0 ? distance(a, b) : distance(b, a), step = s > 0 ? distance(0, s) : distance(s, 0);
+  return all == 0 ? 0 : (all - 1) / step + 1;
+}
+
 /// How many values there are from start to end by step.
-int64_t range_count(const Infer& c, const Scalar& start, const Scalar& end, const Scalar& step) {
+Dim range_count(const Infer& c, const Scalar& start, const Scalar& end, const Scalar& step) {
   double a = start.to_double(), b = end.to_double(), s = step.to_double();
   c.require(s != 0, ErrorKind::Value, "step must not be zero");
   c.require(std::isfinite(a) && std::isfinite(b), ErrorKind::Value,
             "start and end must be finite, got " + start.str() + " and " + end.str());
-  c.require((b - a) * s >= 0, ErrorKind::Value,
+  const bool integers = !is_float(start.kind()) && !is_float(end.kind()) && !is_float(step.kind());
+  const bool leads = !integers ? (b - a) * s >= 0
+                     : s > 0   ? start.to_int() <= end.to_int()
+                               : start.to_int() >= end.to_int();
+  c.require(leads, ErrorKind::Value,
             "step " + step.str() + " leads away from end " + end.str() + " at start " + start.str());
-  bool integers = !is_float(start.kind()) && !is_float(end.kind()) && !is_float(step.kind());
-  if (integers)
-    return (std::abs(end.to_int() - start.to_int()) + std::abs(step.to_int()) - 1) / std::abs(step.to_int());
-  return static_cast<int64_t>(std::ceil((b - a) / s));
+  const uint64_t count = integers ? integer_count(start.to_int(), end.to_int(), step.to_int()) : 0;
+  const double steps = integers ? 0 : std::ceil((b - a) / s);
+  c.require(count <= INT64_MAX && steps < 0x1p63, ErrorKind::Value,
+            "there are more than 2^63 - 1 values from " + start.str() + " to " + end.str());
+  return integers ? Dim(count) : Dim(static_cast<int64_t>(steps));
 }
 
 DType range_type(const Call& c, std::initializer_list<std::string_view> names) {
@@ -198,11 +210,12 @@ void def_arange_start(Op& op) {
       .doc("start, start + step, start + 2 * step, ... before end.")
       .example(">>> thixo.arange(1, 2, 0.5)\ntensor([1.0000, 1.5000])")
       .infer([](Infer& c) {
-        int64_t n = range_count(c, c.scalar("start"), c.scalar("end"), c.scalar("step"));
+        Dim n = range_count(c, c.scalar("start"), c.scalar("end"), c.scalar("step"));
         new_result(c, range_type(c, {"start", "end", "step"}), {n});
       })
       .nest([](NestCtx& c) {
         DType t = is_float(c.out[0].dtype) ? DType::F64 : DType::I64;
+            {.in = {}, .attrs = of(1e30, Attr()), .bad = "there are more than 2^63 - 1 values from 0 to 1e+30"},
         c.values = {
             cast(c.param("start", t) + cast(c.out_axis(0), t) * c.param("step", t), compute_type(c.out[0].dtype))};
       })
@@ -234,6 +247,8 @@ void def_iota(Op& op) {
 }
 
 void def_linspace(Op& op) {
+            {.in = {}, .attrs = of(INT64_MIN, INT64_MAX, 1, Attr()), .bad = "there are more than 2^63 - 1 values"},
+            {.in = {}, .attrs = of(INT64_MIN, INT64_MAX, INT64_MAX, Attr())},
   op.schema(
         "linspace(start: scalar, end: scalar, steps: int, *, dtype: dtype? = None, device: device? = None) -> Tensor "
         "@creation")

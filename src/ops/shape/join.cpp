@@ -208,7 +208,7 @@ void def_pad(Op& op) {
           int64_t d = c.rank(0) - 1 - static_cast<int>(p), n = x.size(d), before = pad[2 * p], after = pad[2 * p + 1];
           if (before == 0 && after == 0) continue;
           int64_t most = mode == "reflect" ? n - 1 : mode == "circular" ? n : INT64_MAX;
-          if (before > most || after > most || n == 0 || n + before + after < 0) {
+          if (before > most || after > most || n == 0 || Dim(n) + before + after < 0) {
             throw c.error(ErrorKind::Shape, mode + " padding of " + std::to_string(before) + ", " +
                                                 std::to_string(after) + " does not fit dim " + std::to_string(d) +
                                                 " of size " + std::to_string(n));
