@@ -174,3 +174,16 @@ def test_any_number_may_be_a_bound():
 def test_sizes_out_of_range_are_errors(call, text):
     with pytest.raises((ValueError, IndexError), match=text):
         call()
+
+
+def test_numbers_that_an_integer_type_cannot_hold():
+    for value in (3e9, 2**31, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="cannot be converted to int32 without overflow"):
+            thixo.full((2,), value, dtype=thixo.int32)
+        with pytest.raises(ValueError, match="cannot be converted to int32 without overflow"):
+            thixo.zeros(2, dtype=thixo.int32).fill_(value)
+    assert thixo.full((1,), -1, dtype=thixo.uint8).item() == 255
+    assert thixo.zeros(1, dtype=thixo.int64).fill_(2.9).item() == 2
+    assert int(thixo.tensor(1e30, dtype=thixo.float64)) == int(1e30)
+    with pytest.raises(ValueError, match="NaN"):
+        int(thixo.tensor(float("nan")))

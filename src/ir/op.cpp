@@ -203,5 +203,10 @@ void Infer::require(bool ok, ErrorKind kind, std::string_view what, std::string_
   if (!fix.empty()) e.fix(fix);
   throw e;
 }
+void Infer::require_fits(const Scalar& v, DType t) const {
+  require(v.fits(t), ErrorKind::Value,
+          v.str() + " cannot be converted to " + std::string(dtype_name(t)) + " without overflow");
+}
+
 
 }  // namespace thixo

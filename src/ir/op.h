@@ -72,6 +72,8 @@ struct Infer : Call {
   void result(DType t, Shape s) { out.push_back({t, std::move(s), in.empty() ? Device() : in[0].device()}); }
   void require(bool ok, ErrorKind kind, std::string_view what, std::string_view need = {},
                std::string_view fix = {}) const;
+  /// ValueError when an integer type t cannot hold v.
+  void require_fits(const Scalar& v, DType t) const;
 };
 
 /// What a pointwise expression is built from. Numeric attributes that vary from call to call enter as

@@ -101,7 +101,11 @@ void def_full(Op& op) {
   op.schema("full(size: size, fill_value: scalar, *, dtype: dtype? = None, device: device? = None) -> Tensor @creation")
       .doc("A tensor with every element fill_value; its dtype is the number's unless given.")
       .example(">>> thixo.full((2,), 7)\ntensor([7, 7])")
-      .infer([](Infer& c) { new_result(c, type_or(c, number_type(c.scalar("fill_value"))), c.list("size")); })
+      .infer([](Infer& c) {
+        const DType t = type_or(c, number_type(c.scalar("fill_value")));
+        c.require_fits(c.scalar("fill_value"), t);
+        new_result(c, t, c.list("size"));
+      })
       .nest([](NestCtx& c) { c.values = {c.param("fill_value", compute_type(c.out[0].dtype))}; })
       .no_grad()
       .samples([] {
@@ -109,12 +113,18 @@ void def_full(Op& op) {
           return std::vector<std::pair<std::string, Attr>>{
               {"size", size}, {"fill_value", v}, {"dtype", dtype}, {"device", Attr()}};
         };
-        return std::vector<Sample>{{.in = {}, .attrs = of({2, 3}, 7, Attr())},
-                                   {.in = {}, .attrs = of({}, 0.1, Attr())},
-                                   {.in = {}, .attrs = of({2}, true, Attr())},
-                                   {.in = {}, .attrs = of({2}, -1.5, DType::F16)},
-                                   {.in = {}, .attrs = of({2}, std::complex<double>(1, 2), Attr())},
-                                   {.in = {}, .attrs = of({0}, 1, DType::U8)}};
+        return std::vector<Sample>{
+            {.in = {}, .attrs = of({2, 3}, 7, Attr())},
+            {.in = {}, .attrs = of({}, 0.1, Attr())},
+            {.in = {}, .attrs = of({2}, true, Attr())},
+            {.in = {}, .attrs = of({2}, -1.5, DType::F16)},
+            {.in = {}, .attrs = of({2}, std::complex<double>(1, 2), Attr())},
+            {.in = {}, .attrs = of({0}, 1, DType::U8)},
+            {.in = {}, .attrs = of({2}, -1, DType::U16)},
+            {.in = {}, .attrs = of({2}, 3e9, DType::I32), .bad = "3e+09 cannot be converted to int32 without overflow"},
+            {.in = {},
+             .attrs = of({2}, std::nan(""), DType::I64),
+             .bad = "nan cannot be converted to int64 without overflow"}};
       });
 }
 
@@ -173,13 +183,19 @@ void def_full_like(Op& op) {
         "@creation")
       .doc("A tensor of the input's shape, dtype and device with every element fill_value.")
       .example(">>> thixo.full_like(thixo.tensor([1, 2]), 7)\ntensor([7, 7])")
-      .infer([](Infer& c) { new_result(c, type_or(c, c.dtype(0)), c.shape(0)); })
+      .infer([](Infer& c) {
+        c.require_fits(c.scalar("fill_value"), type_or(c, c.dtype(0)));
+        new_result(c, type_or(c, c.dtype(0)), c.shape(0));
+      })
       .nest([](NestCtx& c) { c.values = {c.param("fill_value", compute_type(c.out[0].dtype))}; })
       .no_grad()
       .samples([] {
         return std::vector<Sample>{
             {.in = {{{2, 3}}}, .attrs = {{"fill_value", Scalar(3)}, {"dtype", Attr()}, {"device", Attr()}}},
-            {.in = {{{}}}, .attrs = {{"fill_value", Scalar(0.5)}, {"dtype", DType::BF16}, {"device", Attr()}}}};
+            {.in = {{{}}}, .attrs = {{"fill_value", Scalar(0.5)}, {"dtype", DType::BF16}, {"device", Attr()}}},
+            {.in = {{{}}},
+             .attrs = {{"fill_value", Scalar(300)}, {"dtype", DType::U8}, {"device", Attr()}},
+             .bad = "300 cannot be converted to uint8 without overflow"}};
       });
 }
 
@@ -199,6 +215,7 @@ void def_arange(Op& op) {
             {.in = {}, .attrs = of(2.5, Attr())},
             {.in = {}, .attrs = of(4, DType::F16)},
             {.in = {}, .attrs = of(0, Attr())},
+            {.in = {}, .attrs = of(1e30, Attr()), .bad = "there are more than 2^63 - 1 values from 0 to 1e+30"},
             {.in = {}, .attrs = of(-1, Attr()), .bad = "step 1 leads away from end -1 at start 0"}};
       });
 }
@@ -215,7 +232,6 @@ void def_arange_start(Op& op) {
       })
       .nest([](NestCtx& c) {
         DType t = is_float(c.out[0].dtype) ? DType::F64 : DType::I64;
-            {.in = {}, .attrs = of(1e30, Attr()), .bad = "there are more than 2^63 - 1 values from 0 to 1e+30"},
         c.values = {
             cast(c.param("start", t) + cast(c.out_axis(0), t) * c.param("step", t), compute_type(c.out[0].dtype))};
       })
@@ -231,6 +247,8 @@ void def_arange_start(Op& op) {
             {.in = {}, .attrs = of(0, 1, 0.1, Attr())},
             {.in = {}, .attrs = of(0.5, 4, 1, DType::F64)},
             {.in = {}, .attrs = of(3, 3, 1, Attr())},
+            {.in = {}, .attrs = of(INT64_MIN, INT64_MAX, 1, Attr()), .bad = "there are more than 2^63 - 1 values"},
+            {.in = {}, .attrs = of(INT64_MIN, INT64_MAX, INT64_MAX, Attr())},
             {.in = {}, .attrs = of(0, 1, 0, Attr()), .bad = "step must not be zero"},
             {.in = {}, .attrs = of(0.0, INFINITY, 1, Attr()), .bad = "start and end must be finite, got 0.0 and inf"},
             {.in = {}, .attrs = of(0, 5, -1, Attr()), .bad = "step -1 leads away from end 5 at start 0"}};
@@ -247,8 +265,6 @@ void def_iota(Op& op) {
 }
 
 void def_linspace(Op& op) {
-            {.in = {}, .attrs = of(INT64_MIN, INT64_MAX, 1, Attr()), .bad = "there are more than 2^63 - 1 values"},
-            {.in = {}, .attrs = of(INT64_MIN, INT64_MAX, INT64_MAX, Attr())},
   op.schema(
         "linspace(start: scalar, end: scalar, steps: int, *, dtype: dtype? = None, device: device? = None) -> Tensor "
         "@creation")

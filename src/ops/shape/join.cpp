@@ -147,6 +147,7 @@ void def_constant_pad_nd(Op& op) {
           c.require(n.is_symbolic() || n.value() >= 0, ErrorKind::Shape,
                     "pad " + shape_str(pad) + " cuts away more than dim " + std::to_string(s.size() - 1 - p) + " has");
         }
+        c.require_fits(c.scalar("value"), c.dtype(0));
         c.result(c.dtype(0), s);
       })
       .nest([](NestCtx& c) {
