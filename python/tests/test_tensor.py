@@ -187,3 +187,19 @@ def test_numbers_that_an_integer_type_cannot_hold():
     assert int(thixo.tensor(1e30, dtype=thixo.float64)) == int(1e30)
     with pytest.raises(ValueError, match="NaN"):
         int(thixo.tensor(float("nan")))
+
+
+@pytest.mark.parametrize("rank", [1, 4, 5, 8])
+def test_repeat_of_any_rank(rank):
+    x = thixo.arange(2**rank).reshape((2,) * rank)
+    times = tuple(1 + d % 3 for d in range(rank))
+    assert (x.repeat(times).numpy() == np.tile(x.numpy(), times)).all()
+    assert (x.tile(times).numpy() == np.tile(x.numpy(), times)).all()
+    assert (x.repeat_interleave(3, rank - 1).numpy() == np.repeat(x.numpy(), 3, rank - 1)).all()
+
+
+def test_repeat_is_a_copy():
+    x = thixo.zeros(1)
+    for y in (x.repeat(1), x.repeat(3), x.repeat_interleave(1), x.tile(1)):
+        y.add_(1)
+    assert x.item() == 0
