@@ -203,3 +203,16 @@ def test_repeat_is_a_copy():
     for y in (x.repeat(1), x.repeat(3), x.repeat_interleave(1), x.tile(1)):
         y.add_(1)
     assert x.item() == 0
+
+
+def test_moves_into_their_own_operand():
+    x = thixo.arange(6).reshape(2, 3)
+    for call in (
+        lambda t, **o: thixo.flip(t, (0, 1), **o),
+        lambda t, **o: thixo.roll(t, 1, **o),
+        lambda t, **o: thixo.constant_pad_nd(t, (1, -1), 9, **o),
+        lambda t, **o: thixo.cumsum(t, 1, **o),
+    ):
+        t = x.clone()
+        call(t, out=t)
+        assert t.tolist() == call(x).tolist()
