@@ -8,11 +8,16 @@
 namespace thixo {
 namespace {
 
-int highest_level(const Call& call) {
+int highest_level(std::span<const Tensor> tensors) {
   int level = 0;
-  for (const Tensor& t : call.in) {
+  for (const Tensor& t : tensors) {
     if (t.defined() && t.record()->wrapper) level = std::max(level, t.record()->wrapper->level);
   }
+  return level;
+}
+
+int highest_level(const Call& call) {
+  const int level = highest_level(call.in);
   // A random call is every level's business, whatever its operands: vmap asks whether examples differ.
   const DispatchState& s = dispatch_state();
   const auto most = static_cast<int>(std::min(s.levels.size(), s.random_levels));
@@ -141,12 +146,15 @@ void dispatch_out(const Call& call, std::span<const Tensor> out) try {
   }
   SmallVec<Spec, 2> specs = infer(call);
   check_out(call, specs[0], out[0]);
-  if (!only_watched(dispatch_state()) || specs[0].dtype != out[0].dtype()) {
+  const DispatchState& s = dispatch_state();
+  // Values of a transform are written by its interpreter; it refuses where `out` is none of its own.
+  const bool wrapped = !s.levels.empty() && (highest_level(call) > 0 || highest_level(out) > 0);
+  if (wrapped || !only_watched(s) || specs[0].dtype != out[0].dtype()) {
     Tensor target = out[0];
     target.copy_(dispatch1(call));
     return;
   }
-  dispatch_into(call, out, dispatch_state().bottom.size());
+  dispatch_into(call, out, s.bottom.size());
   for (const Tensor& t : out) note_write(t, call.op, call.at);
 } catch (Error& e) {
   e.at_call(call.at);
