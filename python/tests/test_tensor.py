@@ -216,3 +216,17 @@ def test_moves_into_their_own_operand():
         t = x.clone()
         call(t, out=t)
         assert t.tolist() == call(x).tolist()
+
+
+def test_kinds_of_operands_hold_for_composites():
+    x = thixo.tensor([1, 2, 3])
+    assert thixo.logsumexp(x, 0).item() == pytest.approx(3.4076, abs=1e-4)
+    F = thixo.nn.functional
+    for call in (
+        lambda: F.cross_entropy(x.reshape(1, 3), thixo.tensor([0])),
+        lambda: F.nll_loss(x.reshape(1, 3), thixo.tensor([0])),
+        lambda: thixo.norm(x),
+        lambda: x.std(),
+    ):
+        with pytest.raises(TypeError, match="is int64 but the op takes a floating-point"):
+            call()

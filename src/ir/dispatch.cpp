@@ -93,9 +93,27 @@ Interpreter& interpreter_at(int level) {
   return *levels[static_cast<size_t>(level) - 1];
 }
 
+namespace {
+
+/// Operands of an op that promotes them: integers as numbers of the default dtype.
+bool take_for_floats(const Call& call, SmallVec<Tensor, 4>* in) {
+  for (const Tensor& t : call.in) {
+    if (t.defined() && is_differentiable(t.dtype())) return false;
+  }
+  for (const Tensor& t : call.in) in->push_back(t.defined() ? t.to(default_dtype()) : t);
+  return true;
+}
+
+}  // namespace
+
 // What a composite is made of, or a transform makes of a call, has places in the library: errors get the call's.
 Values dispatch(const Call& call) try {
   DispatchState& s = dispatch_state();
+  if (call.op->checks_kinds) {
+    SmallVec<Tensor, 4> in;
+    if (call.op->promotes && take_for_floats(call, &in)) return dispatch(Call{call.op, in, call.attrs, call.at});
+    check_kinds(call);
+  }
   int level = s.levels.empty() ? 0 : highest_level(call);
   if (s.grad_enabled && call.op->differentiable && wants_grad(call, level))
     return dispatch_table().tape(call, below_tape);
@@ -118,6 +136,7 @@ void dispatch_into(const Call& call, std::span<const Tensor> out, size_t depth) 
 
 void dispatch_inplace(const Call& call, const Tensor& self) try {
   DispatchState& s = dispatch_state();
+  if (call.op->checks_kinds) check_kinds(call);
   int level = s.levels.empty() ? 0 : highest_level(call);
   bool plain = level == 0 && only_watched(s) && !(s.grad_enabled && (self.requires_grad() || wants_grad(call, 0)));
   if (plain) {
