@@ -86,7 +86,9 @@ void run_conv2d_input_grad(const Call& call, const Tensor& out) {
 
 void run_conv2d_weight_grad(const Call& call, const Tensor& out) {
   const TensorRecord &g = *call.in[0].record(), &x = *call.in[1].record(), &dw = *out.record();
-  const Conv v = numbers(call, ops::conv2d_weight_grad_of(call), x, g);
+  Conv v = numbers(call, ops::conv2d_weight_grad_of(call), x, g);
+  const int64_t dense[4] = {v.taps(), v.kh * v.kw, v.kw, 1};  // of the sums
+  std::copy_n(dense, 4, v.w_strides);
   if (v.n == 0) return fill_zero(out);
   const DType type = gemm_type(v.dtype);
   const int64_t taps = v.taps();
