@@ -188,6 +188,15 @@ Tensor make_view(const Tensor& t, const Shape& shape, const Strides& strides, in
   return Tensor(std::move(r));
 }
 
+bool overlaps_itself(const TensorRecord& r) {
+  bool empty = false, expanded = false;
+  for (size_t d = 0; d < r.shape.size(); ++d) {
+    empty |= r.shape[d].raw() == 0;
+    expanded |= r.strides[d].raw() == 0 && r.shape[d].raw() != 1;
+  }
+  return expanded && !empty;
+}
+
 bool is_contiguous(const Shape& shape, const Strides& strides) {
   Dim expected = 1;
   bool result = true;
