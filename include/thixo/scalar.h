@@ -22,13 +22,18 @@ class THIXO_API Scalar {
 
   /// Bool, I64, F64 or C128: the category that promotion sees.
   DType kind() const { return kind_; }
-  int64_t to_int() const { return kind_ == DType::F64 || kind_ == DType::C128 ? static_cast<int64_t>(re_) : i_; }
+  /// Truncated; what 64 bits do not hold becomes their nearest number, and nan 0.
+  int64_t to_int() const { return kind_ == DType::F64 || kind_ == DType::C128 ? truncated(re_) : i_; }
   double to_double() const { return kind_ == DType::F64 || kind_ == DType::C128 ? re_ : static_cast<double>(i_); }
   std::complex<double> to_complex() const { return {to_double(), im_}; }
+  /// Whether dtype t can hold it: false only where an integer type is too small, or lacks nan, inf or an imaginary
+  /// part. Negative integers wrap around in unsigned types, as in PyTorch.
+  bool fits(DType t) const;
   std::string str() const;
   friend bool operator==(const Scalar&, const Scalar&) = default;
 
  private:
+  static int64_t truncated(double v);
   DType kind_;
   int64_t i_ = 0;
   double re_ = 0, im_ = 0;

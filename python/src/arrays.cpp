@@ -10,10 +10,7 @@ struct Nested {
   Shape shape;
   DType kind = DType::Bool;  // the highest category of the leaves: Bool, I64, F64, C128
   bool any = false;
-  std::vector<Tensor> tensors;  // leaves that are tensors of several elements
 };
-
-int category(DType t) { return t == DType::Bool ? 0 : is_int(t) ? 1 : is_float(t) ? 2 : 3; }
 
 void measure(PyObject* o, size_t depth, Nested* n) {
   if (!is_sequence(o)) {
@@ -26,11 +23,8 @@ void measure(PyObject* o, size_t depth, Nested* n) {
     if (!is_tensor(o) && !is_number(o))
       throw nb::type_error((std::string("tensor: an element must be a number, not ") + Py_TYPE(o)->tp_name).c_str());
     if (!is_tensor(o) && !PyLong_Check(o) && !PyFloat_Check(o) && !PyComplex_Check(o)) t = to_scalar(o).kind();
-    DType canonical = category(t) == 0   ? DType::Bool
-                      : category(t) == 1 ? DType::I64
-                      : category(t) == 2 ? DType::F64
-                                         : DType::C128;
-    if (!n->any || category(canonical) > category(n->kind)) n->kind = canonical;
+    DType widest = t == DType::Bool ? t : is_int(t) ? DType::I64 : is_float(t) ? DType::F64 : DType::C128;
+    n->kind = promote_types(n->kind, widest);  // it begins as the least, Bool
     n->any = true;
     return;
   }

@@ -156,7 +156,10 @@ PyObject* number_float(PyObject* a) {
   return guarded([&] { return PyFloat_FromDouble(unwrap(a).item_scalar().to_double()); });
 }
 PyObject* number_int(PyObject* a) {
-  return guarded([&] { return PyLong_FromLongLong(unwrap(a).item_scalar().to_int()); });
+  return guarded([&] {  // Python's own conversion, which refuses nan and inf and knows no largest number
+    const nb::object number = nb::steal(from_scalar(unwrap(a).item_scalar()));
+    return PyNumber_Long(number.ptr());
+  });
 }
 PyObject* number_index(PyObject* a) {
   return guarded([&]() -> PyObject* {

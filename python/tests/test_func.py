@@ -210,3 +210,16 @@ def test_stack_module_state_makes_an_ensemble():
     for i, m in enumerate(models):
         close(out[i], m(x).detach().numpy())
     assert buffers == {}
+
+
+def test_out_under_vmap():
+    x = thixo.randn(4, 3)
+
+    def into(a):
+        return thixo.add(a, 1, out=a * 0)
+
+    close(func.vmap(into)(x), x.numpy() + 1)
+    with pytest.raises(ValueError, match="writes a value of this transform"):
+        func.vmap(lambda a: thixo.add(a, 1, out=thixo.empty(3)))(x)
+    with pytest.raises(ValueError, match="writes a value of this transform"):
+        func.vmap(lambda a: thixo.logsumexp(a, 0, out=thixo.empty(())))(x)

@@ -178,6 +178,7 @@ Ref<TensorRecord> new_abstract(const Shape& shape, DType dtype, Device device) {
 
 Tensor make_view(const Tensor& t, const Shape& shape, const Strides& strides, int64_t offset, ViewStep step) {
   check_rank(shape);
+  numel_of(shape);  // an expanded view may have more elements than can be counted
   const TensorRecord& from = *t.record();
   Ref<TensorRecord> r = record_alone(from.dtype, from.device);
   r->shape = shape;
@@ -193,6 +194,15 @@ Tensor make_view(const Tensor& t, const Shape& shape, const Strides& strides, in
   meta->version = from.storage ? from.storage->version : 0;
   r->view = std::move(meta);
   return Tensor(std::move(r));
+}
+
+bool overlaps_itself(const TensorRecord& r) {
+  bool empty = false, expanded = false;
+  for (size_t d = 0; d < r.shape.size(); ++d) {
+    empty |= r.shape[d].raw() == 0;
+    expanded |= r.strides[d].raw() == 0 && r.shape[d].raw() != 1;
+  }
+  return expanded && !empty;
 }
 
 bool is_contiguous(const Shape& shape, const Strides& strides) {

@@ -89,6 +89,8 @@ void look_at_values(const Tensor& t, const char* what);
 bool is_contiguous(const Shape& shape, const Strides& strides);
 /// NHWC in memory under NCHW sizes (rank 4).
 bool is_channels_last(const Shape& shape, const Strides& strides);
+/// Whether two indices name one element, by an expanded dim.
+bool overlaps_itself(const TensorRecord& r);
 /// Bytes that row-major data of this shape needs. ShapeError for a negative size, or more than 2^63 - 1.
 size_t contiguous_bytes(const Shape& shape, DType dtype);
 /// Elements from the first to the last that strides reach, both included; 0 when the shape is empty. ShapeError

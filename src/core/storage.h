@@ -33,8 +33,6 @@ struct Storage final : Object {
   void destroy() const override;
 };
 
-/// A Storage of its own with a block of `bytes` from the caching allocator.
-Ref<Storage> new_storage(size_t bytes, Device device);
 /// Foreign memory; `release` is called when the last reference goes.
 Ref<Storage> foreign_storage(void* data, size_t bytes, std::function<void()> release);
 

@@ -17,14 +17,19 @@ int random_level(const Call& call, const DispatchState& s, int level) {
   return random ? most : level;
 }
 
-/// The highest level of an operand. One that has a level while there is none outlived its transform: interpreter_at()
-/// says so.
-inline int highest_level(const Call& call, const DispatchState& s) {
+inline int highest_level(std::span<const Tensor> tensors) {
   int level = 0;
-  for (const Tensor& t : call.in) {
+  for (const Tensor& t : tensors) {
     if (t.defined() && t.record()->wrapper) [[unlikely]]
       level = std::max(level, t.record()->wrapper->level);
   }
+  return level;
+}
+
+/// The highest level of an operand. One that has a level while there is none outlived its transform: interpreter_at()
+/// says so.
+inline int highest_level(const Call& call, const DispatchState& s) {
+  const int level = highest_level(call.in);
   return s.levels.empty() ? level : random_level(call, s, level);
 }
 
@@ -113,8 +118,27 @@ Interpreter& interpreter_at(int level) {
   return *levels[static_cast<size_t>(level) - 1];
 }
 
+namespace {
+
+/// Operands of an op that promotes them: integers as numbers of the default dtype.
+bool take_for_floats(const Call& call, SmallVec<Tensor, 4>* in) {
+  for (const Tensor& t : call.in) {
+    if (t.defined() && is_differentiable(t.dtype())) return false;
+  }
+  for (const Tensor& t : call.in) in->push_back(t.defined() ? t.to(default_dtype()) : t);
+  return true;
+}
+
+}  // namespace
+
+// What a composite is made of, or a transform makes of a call, has places in the library: errors get the call's.
 Values dispatch(const Call& call) try {
   const DispatchState& s = dispatch_state();
+  if (call.op->checks_kinds) {
+    SmallVec<Tensor, 4> in;
+    if (call.op->promotes && take_for_floats(call, &in)) return dispatch(Call{call.op, in, call.attrs, call.at});
+    check_kinds(call);
+  }
   const int level = highest_level(call, s);
   if (s.grad_enabled && call.op->differentiable && wants_grad(call, level))
     return dispatch_table().tape(call, below_tape);
@@ -137,6 +161,7 @@ void dispatch_into(const Call& call, std::span<const Tensor> out, size_t depth) 
 
 void dispatch_inplace(const Call& call, const Tensor& self) try {
   const DispatchState& s = dispatch_state();
+  if (call.op->checks_kinds) check_kinds(call);
   const int level = highest_level(call, s);
   bool plain = level == 0 && only_watched(s) && !(s.grad_enabled && (has_history(self) || wants_grad(call, 0)));
   if (plain) {
@@ -165,12 +190,15 @@ void dispatch_out(const Call& call, std::span<const Tensor> out) try {
   }
   SmallVec<Spec, 2> specs = infer(call);
   check_out(call, specs[0], out[0]);
-  if (!only_watched(dispatch_state()) || specs[0].dtype != out[0].dtype()) {
+  const DispatchState& s = dispatch_state();
+  // Values of a transform are written by its interpreter; it refuses where `out` is none of its own.
+  const bool wrapped = !s.levels.empty() && (highest_level(call, s) > 0 || highest_level(out) > 0);
+  if (wrapped || !only_watched(s) || specs[0].dtype != out[0].dtype()) {
     Tensor target = out[0];
     target.copy_(dispatch1(call));
     return;
   }
-  dispatch_into(call, out, dispatch_state().bottom.size());
+  dispatch_into(call, out, s.bottom.size());
   for (const Tensor& t : out) note_write(t, call.op, call.at);
 } catch (Error& e) {
   in_call(e, call);

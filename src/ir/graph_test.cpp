@@ -159,6 +159,17 @@ TEST(GraphVerify, NamesTheNodeAndTheRule) {
   EXPECT_NE(e.find("need  a well-formed graph after the pass 'some pass'"), std::string::npos) << e;
 }
 
+TEST(GraphVerify, NumbersThatStandForSymbolicSizesAreRefusedWhenRead) {
+  const std::string handle = std::to_string(Dim::named("N").raw());
+  for (const std::string& start : {handle, std::string("-9223372036854775808")}) {
+    const std::string e =
+        parse_error("graph f(%0: f32[3] arg) {\n  %1: f32[3] = slice(%0) {start = " + start + "}\n  return %1\n}");
+    EXPECT_EQ(e.starts_with("ValueError: parse_graph: a number that cannot be a size or an index at line 2"),
+              start == handle)
+        << e;
+  }
+}
+
 TEST(GraphVerify, ShapesThatDoNotFitAreRefusedWhenRead) {
   const std::string e =
       parse_error("graph f(%0: f32[2, 3] arg, %1: f32[4] arg) {\n  %2: f32[2, 3] = add(%0, %1)\n  return %2\n}");

@@ -92,6 +92,10 @@ void append_operands(const Batch& b, size_t i, std::vector<Tensor>* in) {
 }
 
 void check_gradient(const Tensor& param, const Tensor& grad) {
+  if (!is_differentiable(param.dtype())) {
+    throw DTypeError("optimizer: a parameter of dtype " + std::string(dtype_name(param.dtype())) + " has a gradient")
+        .need("parameters of floating-point or complex dtypes");
+  }
   if (grad.dtype() == param.dtype() && grad.shape() == param.shape()) return;
   throw ValueError("optimizer: a gradient that does not fit its parameter")
       .got("parameter: " + std::string(dtype_short_name(param.dtype())) + shape_str(param.shape()) +
@@ -116,12 +120,26 @@ void run_fused(const Batch& b) {
   }
 }
 
+Values pure_update(const OpDef* op, const std::vector<Tensor>& in) {
+  if (!is_complex(in[0].dtype())) return dispatch(Call{op, in, {}, {}});
+  std::vector<Tensor> parts[2];  // real and imaginary
+  for (const Tensor& t : in) {
+    parts[0].push_back(is_complex(t.dtype()) ? real(t) : t);
+    parts[1].push_back(is_complex(t.dtype()) ? imag(t) : t);
+  }
+  const Values re = dispatch(Call{op, parts[0], {}, {}}), im = dispatch(Call{op, parts[1], {}, {}});
+  Values out;
+  for (size_t k = 0; k < re.size(); ++k) out.push_back(re[k] + im[k] * Scalar(std::complex<double>(0, 1)));
+  return out;
+}
+
 /// One op call for each parameter, so that a recorder or another interpreter sees pure ops and writes.
 void run_dispatched(const Batch& b) {
   for (size_t i = 0; i < b.params.size(); ++i) {
+    check_gradient(b.params[i], b.grads[i]);
     std::vector<Tensor> in;
     append_operands(b, i, &in);
-    const Values results = dispatch(Call{b.op, in, {}, {}});
+    const Values results = pure_update(b.op, in);
     Tensor param = b.params[i];
     param.copy_(results[0]);
     for (size_t k = 1; k < results.size(); ++k) b.states[i]->tensors[k - 1].second.copy_(results[k]);

@@ -5,6 +5,7 @@
 
 #include "base/error_text.h"
 #include "core/record.h"
+#include "thixo/autograd.h"
 #include "thixo/nn.h"
 #include "thixo/optim.h"
 
@@ -131,6 +132,41 @@ TEST(Adam, HalfPrecision) {
     p.set_grad(full({33}, 2).to(t));
     adam.step();
     EXPECT_NEAR(p.detach().to(float32).to_vector<float>()[32], 0.75, 0.01);
+  }
+}
+
+/// Complex parameters are pairs of real ones.
+TEST(Optimizer, ComplexParameters) {
+  const Tensor start = rand({2, 5, 2}), grad = rand({2, 5, 2});
+  auto pairs = [](const Tensor& t) { return t.select(2, 0) + t.select(2, 1) * Scalar(std::complex<double>(0, 1)); };
+  auto compare_step = [&](auto make) {
+    Tensor p = start.clone().requires_grad_(), c = pairs(start).requires_grad_();
+    auto real_steps = make(TensorList{p}), complex_steps = make(TensorList{c});
+    for (int i = 0; i < 3; ++i) {
+      p.set_grad(grad * (i + 1));
+      c.set_grad(pairs(grad * (i + 1)));
+      real_steps.step();
+      complex_steps.step();
+    }
+    NoGrad guard;
+    EXPECT_EQ(real(c).to_vector<float>(), p.select(2, 0).to_vector<float>());
+    EXPECT_EQ(imag(c).to_vector<float>(), p.select(2, 1).to_vector<float>());
+  };
+  compare_step([](const TensorList& p) { return SGD(p, {.lr = 0.1, .momentum = 0.9, .weight_decay = 0.1}); });
+  compare_step([](const TensorList& p) { return Adam(p, {.lr = 0.1, .amsgrad = true}); });
+  compare_step([](const TensorList& p) { return AdamW(p, {.lr = 0.1}); });
+}
+
+TEST(Optimizer, IntegerParametersHaveNoStep) {
+  Tensor p = ones({2}, {.dtype = int64});
+  SGD sgd(TensorList{p}, {.lr = 1});
+  sgd.step();  // without a gradient it is left alone
+  p.set_grad(ones({2}, {.dtype = int64}));
+  try {
+    sgd.step();
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.headline(), "optimizer: a parameter of dtype int64 has a gradient");
   }
 }
 

@@ -85,7 +85,7 @@ Values eager(const Call& call) {
 }
 
 void check_write(const Call& call, const Tensor& out) {
-  if (overlaps_itself(out)) {
+  if (overlaps_itself(*out.record())) {
     throw call.error(ErrorKind::Value, "several elements of the result share one place in memory")
         .fix("write to result.clone() instead of an expanded tensor");
   }

@@ -93,6 +93,8 @@ struct TapeMeta final : GradMeta, Pooled<TapeMeta> {
   std::vector<std::pair<int64_t, std::function<void(const Tensor&)>>> after_accumulate;
   ~TapeMeta() override;
   Node* tape_node() const { return static_cast<Node*>(node.get()); }
+  /// This tensor is no result of `node` any more.
+  void leave_node();
 };
 
 /// The gradient record of t; made when there is none.

@@ -132,8 +132,7 @@ Tensor& Tensor::detach_() {
   if (record()->wrapper) record()->wrapper = detach().record()->wrapper;
   if (record()->grad) {
     TapeMeta& m = tape_meta(*this);
-    if (m.retain_grad && m.node) std::erase(m.tape_node()->hooks().retained, static_cast<GradMeta*>(&m));
-    m.node = nullptr;
+    m.leave_node();
     m.requires_grad = m.retain_grad = false;
     m.view_version = 0;
   }

@@ -104,6 +104,7 @@ void def_logsumexp(Op& op) {
   op.schema("logsumexp(input: Float, dim: dims, keepdim: bool = false) -> Float")
       .doc("log(sum(exp(x))) over `dim`, without overflow; -inf of nothing.")
       .example(">>> thixo.logsumexp(thixo.tensor([0., 0.]), 0)\ntensor(0.6931)")
+      .promotes()
       .fused_rows()
       .compose([](const Call& c) {
         Tensor x = widened(c.in[0]);
