@@ -36,6 +36,12 @@ void release_python(void* self) noexcept {
   Py_DECREF(static_cast<PyObject*>(self));
 }
 
+void wait_without_gil(void (*block)(void*), void* arg) {
+  if (Py_IsInitialized() == 0 || PyGILState_Check() == 0) return block(arg);
+  nb::gil_scoped_release unlocked;
+  block(arg);
+}
+
 int tensor_traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(reinterpret_cast<PyTensor*>(self)->dict);
   Py_VISIT(Py_TYPE(self));
@@ -299,7 +305,7 @@ void add_tensor_type(nb::module_& m) {
             return nb::try_cast<GradFn*>(o, b) && b != nullptr && b->node == a.node;
           },
           nb::arg("other").none());
-  set_binding_hooks({retain_python, release_python});
+  set_binding_hooks({retain_python, release_python, wait_without_gil});
   PyType_Slot slots[] = {
       {Py_tp_new, slot(tensor_new)},
       {Py_tp_init, slot(tensor_init)},

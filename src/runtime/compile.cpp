@@ -1,6 +1,7 @@
 #include "thixo/compile.h"
 
 #include "base/deterministic.h"
+#include "core/tensor_lock.h"
 #include "runtime/compiled_program.h"
 
 namespace thixo {
@@ -50,7 +51,7 @@ Ref<CompiledFunction::Program> CompiledFunction::program(const TensorList& args,
                                                          std::optional<TensorList>* first) {
   const std::string id = signature(args, key);
   {
-    std::lock_guard lock(mutex_);
+    const auto lock = lock_for_tensors(mutex_);
     for (const Ref<Program>& p : programs_[id]) {
       if (p->holds(args)) return p;
     }
@@ -58,9 +59,14 @@ Ref<CompiledFunction::Program> CompiledFunction::program(const TensorList& args,
   TensorList results;
   Ref<Program> p = Program::record(args, f_, &results);
   *first = std::move(results);
-  std::lock_guard lock(mutex_);  // not while the function runs: it may wait for another thread (Python's lock)
+  Ref<Program> forgotten;
+  // Not while the function runs, nor while a program goes: both may wait for another thread (Python's lock).
+  const auto lock = lock_for_tensors(mutex_);
   std::vector<Ref<Program>>& known = programs_[id];
-  if (known.size() >= kMostPrograms) known.erase(known.begin());
+  if (known.size() >= kMostPrograms) {
+    forgotten = std::move(known.front());
+    known.erase(known.begin());
+  }
   known.push_back(p);
   return p;
 }
@@ -79,7 +85,7 @@ std::string CompiledFunction::explain(const TensorList& args, const std::string&
 }
 
 size_t CompiledFunction::recordings() const {
-  std::lock_guard lock(mutex_);
+  const auto lock = lock_for_tensors(mutex_);
   size_t n = 0;
   for (const auto& [id, programs] : programs_) n += programs.size();
   return n;
