@@ -253,3 +253,31 @@ def test_what_backward_saved_must_not_be_overwritten():
     y.detach().add_(1)
     with pytest.raises(ValueError, match="exp"):
         z.backward()
+
+
+def test_a_context_is_closed_after_errors():
+    kept = []
+
+    class Fails(autograd.Function):
+        @staticmethod
+        def forward(ctx, x, where):
+            ctx.save_for_backward(x)
+            ctx.where = where
+            kept.append(ctx)
+            if where == "forward":
+                raise RuntimeError("in forward")
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            raise RuntimeError("in backward")
+
+    x = thixo.full((300,), 1.0, requires_grad=True)
+    for where in ("forward", "backward"):
+        with pytest.raises(RuntimeError, match=f"in {where}"):
+            Fails.apply(x, where).sum().backward()
+    gc.collect()
+    for ctx in kept:
+        for use in (lambda c: c.saved_tensors, lambda c: c.needs_input_grad, lambda c: c.save_for_backward()):
+            with pytest.raises(ValueError, match="Fails: its context was used outside of forward and backward"):
+                use(ctx)
