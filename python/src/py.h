@@ -113,12 +113,16 @@ PyObject* call_binary(const OpDef* op, PyObject* a, PyObject* b);
 PyObject* call_unary(const OpDef* op, PyObject* a);
 PyObject* call_binary_inplace(const OpDef* op, PyObject* a, PyObject* b);
 
+// grad_fn.cpp
+PyObject* wrap_grad_fn(const Tensor& t);  ///< t.grad_fn, new reference
+
 // indexing.cpp
 PyObject* tensor_subscript(PyObject* self, PyObject* key);
 int tensor_assign(PyObject* self, PyObject* key, PyObject* value);
 
 // tensor_type.cpp and others: parts of the module
 void add_tensor_type(nb::module_& m);
+void add_grad_fn(nb::module_& m);
 void add_dtypes(nb::module_& m);
 void add_errors(nb::module_& m);
 void add_op_functions(nb::module_& m);

@@ -225,14 +225,8 @@ int set_grad(PyObject* s, PyObject* v, void*) {
   });
 }
 PyObject* get_is_leaf(PyObject* s, void*) { return PyBool_FromLong(unwrap(s).is_leaf()); }
-struct GradFn {
-  Ref<Object> node;
-};
 PyObject* get_grad_fn(PyObject* s, void*) {
-  return guarded([&]() -> PyObject* {
-    Ref<Object> node = unwrap(s).grad_fn();
-    return node ? nb::cast(GradFn{std::move(node)}).release().ptr() : Py_NewRef(Py_None);
-  });
+  return guarded([&] { return wrap_grad_fn(unwrap(s)); });
 }
 PyObject* get_transposed(PyObject* s, void*) {
   return guarded([&]() -> PyObject* {
@@ -297,14 +291,6 @@ PyObject* wrap_as(PyTypeObject* type, const Tensor& t) {
 }
 
 void add_tensor_type(nb::module_& m) {
-  nb::class_<GradFn>(m, "_GradFn")
-      .def(
-          "__eq__",
-          [](const GradFn& a, nb::handle o) {
-            GradFn* b = nullptr;
-            return nb::try_cast<GradFn*>(o, b) && b != nullptr && b->node == a.node;
-          },
-          nb::arg("other").none());
   set_binding_hooks({retain_python, release_python, wait_without_gil});
   PyType_Slot slots[] = {
       {Py_tp_new, slot(tensor_new)},

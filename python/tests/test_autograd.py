@@ -281,3 +281,30 @@ def test_a_context_is_closed_after_errors():
         for use in (lambda c: c.saved_tensors, lambda c: c.needs_input_grad, lambda c: c.save_for_backward()):
             with pytest.raises(ValueError, match="Fails: its context was used outside of forward and backward"):
                 use(ctx)
+
+
+def test_nodes_have_the_names_of_their_ops():
+    class Twice(autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 2
+
+    x = thixo.ones(2, requires_grad=True)
+    results = {
+        "AddBackward0": x + 1,
+        "MulBackward0": x * 2,
+        "SumBackward0": x.sum(),
+        "IndexSelectBackward0": x.index_select(0, thixo.tensor([0])),
+        "TwiceBackward": Twice.apply(x),
+    }
+    for name, y in results.items():
+        assert y.grad_fn.name() == name and type(y.grad_fn).__name__ == name
+        assert repr(y.grad_fn).startswith(f"<{name} object at 0x")
+        assert repr(y).endswith(f", grad_fn=<{name}>)")
+    assert type((x + 1).grad_fn) is type((x + 2).grad_fn)
+    y = x + 1
+    assert y.grad_fn == y.grad_fn and len({y.grad_fn, y.grad_fn}) == 1 and y.grad_fn != (x + 1).grad_fn

@@ -56,6 +56,7 @@ class FunctionNode final : public Node {
  public:
   FunctionNode(Ref<Function> f, std::unique_ptr<Context> c) : function_(std::move(f)), context_(std::move(c)) {}
   std::string name() const override { return function_->name(); }
+  std::string shown_name() const override { return name() + "Backward"; }
   size_t results() const override { return outputs.size(); }
   void release_saved() override {
     context_->freed = !context_->saved.empty();
