@@ -47,7 +47,7 @@ template <class F> PyObject* guarded(F&& f) {
     return nullptr;
   }
 }
-template <class F> int guarded_int(F&& f) {
+template <class F> auto guarded_int(F&& f) -> decltype(f()) {
   try {
     return f();
   } catch (...) {
@@ -112,6 +112,9 @@ PyObject* make_op_function(std::vector<const OpDef*> overloads, OpForm form);
 PyObject* call_binary(const OpDef* op, PyObject* a, PyObject* b);
 PyObject* call_unary(const OpDef* op, PyObject* a);
 PyObject* call_binary_inplace(const OpDef* op, PyObject* a, PyObject* b);
+
+// operators.cpp
+std::vector<PyType_Slot> operator_slots();
 
 // grad_fn.cpp
 PyObject* wrap_grad_fn(const Tensor& t);  ///< t.grad_fn, new reference

@@ -22,7 +22,7 @@ std::string float_text(double v) {
 std::string Scalar::str() const {
   switch (kind_) {
     case DType::Bool: return i_ ? "True" : "False";
-    case DType::I64: return std::to_string(i_);
+    case DType::I64: return beyond_ ? std::to_string(static_cast<uint64_t>(i_)) : std::to_string(i_);
     case DType::F64: return float_text(re_);
     default: {
       std::string im = float_text(im_);
