@@ -1,8 +1,55 @@
-"""compile from Python: threads."""
+"""compile from Python: which recording is replayed, what comes back besides tensors, threads."""
 
+import collections
 import threading
 
 import thixo
+
+
+def test_results_besides_tensors_are_those_of_the_shape_and_grad_mode():
+    a, b = thixo.ones(2, 3), thixo.ones(4, 3)
+    f = thixo.compile(lambda x: (x.sum(), x.shape[0], thixo.is_grad_enabled()))
+    g = thixo.compile(lambda x: [r * 2 for r in x.unbind(0)])
+    for _ in range(2):
+        for x in (a, b):
+            assert f(x)[1:] == (len(x), True) and len(g(x)) == len(x)
+        with thixo.no_grad():
+            assert f(a)[1:] == (2, False)
+    inner = thixo.compile(lambda x: (f(x)[0] * 2, f(x)[1]))  # part of another recording, and of a transform
+    assert inner(a)[1] == 2 and inner(b)[1] == 4 and inner(a)[1] == 2
+    assert thixo.func.vmap(lambda x: f(x)[0])(a).tolist() == [3, 3]
+
+
+def test_containers_keep_their_types():
+    Pair = collections.namedtuple("Pair", "a b")
+    seen = []
+
+    @thixo.compile
+    def f(x):
+        seen.append(type(x))
+        return x
+
+    t = thixo.ones(1)
+    default = collections.defaultdict(list, k=t)
+    for x in ([t, t], (t, t), Pair(t, t), collections.OrderedDict(k=t), {"k": t}, default, t.shape):
+        for _ in range(2):
+            assert type(f(x)) is type(x)
+    assert f(default).default_factory is list
+    assert seen == [list, tuple, Pair, collections.OrderedDict, dict, collections.defaultdict, thixo.Size]
+    best = thixo.compile(lambda x: x.max(0))
+    for _ in range(2):
+        assert best(thixo.tensor([1.0, 3.0])).indices == 1
+
+
+def test_the_default_dtype_is_part_of_the_signature():
+    f = thixo.compile(lambda: thixo.ones(2) * 0.5)
+    assert f().dtype == thixo.float32
+    thixo.set_default_dtype(thixo.float64)
+    try:
+        assert f().dtype == thixo.float64
+    finally:
+        thixo.set_default_dtype(thixo.float32)
+    assert f().dtype == thixo.float32
 
 
 def test_threads_may_run_the_backward_of_one_program():
