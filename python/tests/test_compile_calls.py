@@ -1,8 +1,9 @@
-"""compile from Python: which recording is replayed, what comes back besides tensors, threads."""
+"""compile from Python: which recording is replayed, what comes back besides tensors, random numbers, threads."""
 
 import collections
 import threading
 
+import pytest
 import thixo
 
 
@@ -50,6 +51,40 @@ def test_the_default_dtype_is_part_of_the_signature():
     finally:
         thixo.set_default_dtype(thixo.float32)
     assert f().dtype == thixo.float32
+
+
+def test_seeding_inside_is_an_error():
+    generator = thixo.Generator(3)
+    for seed in (
+        lambda: thixo.manual_seed(0),
+        lambda: generator.manual_seed(0),
+        lambda: thixo.set_rng_state(thixo.get_rng_state()),
+    ):
+        f = thixo.compile(lambda seed=seed: (seed(), thixo.rand(2))[1])
+        with pytest.raises(NotImplementedError, match=r"compile: the function seeds a random generator"):
+            f()
+        seed()  # it is allowed again
+
+
+def test_a_generator_of_its_own_goes_on_as_in_eager():
+    def f(x, generator):
+        return thixo.rand(3, generator=generator) + thixo.rand(3) * x + thixo.rand(3, generator=generator)
+
+    x, g = thixo.ones(3), thixo.compile(f)
+    mine, other = thixo.Generator(0), thixo.Generator(0)
+    thixo.manual_seed(0)  # the same stream as `mine`, but another generator
+    want = [f(x, mine) for _ in range(4)]
+    end = thixo.get_rng_state(), mine.get_state()
+    thixo.manual_seed(0)
+    assert all(thixo.allclose(g(x, other), w) for w in want)
+    assert (thixo.get_rng_state(), other.get_state()) == end
+    other.manual_seed(5)
+    state = thixo.get_rng_state()
+    got = g(x, other)
+    thixo.set_rng_state(state)
+    assert thixo.allclose(got, f(x, thixo.Generator(5)))
+    own = thixo.compile(lambda x: x * thixo.rand(3, generator=thixo.Generator(1)))
+    assert len({tuple(own(x).tolist()) for _ in range(3)}) == 1  # a new one at each call
 
 
 def test_threads_may_run_the_backward_of_one_program():

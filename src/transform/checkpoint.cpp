@@ -66,7 +66,7 @@ class Segment final : public Object {
       if (t.defined() && t.requires_grad()) inputs.back().requires_grad_();
     }
     const Generator::State now = default_generator().state();
-    default_generator().set_state(random_);
+    default_generator().go_to(random_);
     ran_ = true;
     {
       GradMode on(true);
@@ -74,7 +74,7 @@ class Segment final : public Object {
       ActiveKeeper active(&collector);
       f_(inputs);
     }
-    default_generator().set_state(now);
+    default_generator().go_to(now);
   }
 
   autograd::Fn f_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/seed_hook.h"
 #include "transform/view_steps.h"
 #include "transform/write.h"
 
@@ -46,6 +47,11 @@ void refuse_value_read(const Tensor& t, const char* what) {
       .fix("move item(), print() and numpy() out of the compiled function, or return the tensor");
 }
 
+void refuse_seed() {
+  throw NotImplementedError("compile: the function seeds a random generator while it is recorded")
+      .fix("call manual_seed() or set_state() before the compiled function");
+}
+
 }  // namespace
 
 void RandomKeys::collect(const Graph& g) {
@@ -59,13 +65,22 @@ void RandomKeys::collect(const Graph& g) {
 
 std::vector<RngKey> RandomKeys::draw() const {
   std::vector<RngKey> now;
-  if (recorded.empty() && count == 0) return now;
-  Generator& g = default_generator();
-  const uint64_t seed = g.seed(), base = g.take(count);
+  if (recorded.empty() && sources.size() == 1 && sources[0].count == 0) return now;
+  SmallVec<Generator::State, 2> from;
+  for (const Source& s : sources) {
+    from.push_back(s.generator ? Generator::State{s.generator->seed(), s.generator->take(s.count)} : s.start);
+  }
   for (const RngKey& k : recorded) {
-    const bool drawn = k.key == start.seed && k.counter - start.counter < count;
-    // A key of another generator, or of a seed set inside: fresh numbers all the same.
-    now.push_back({seed, drawn ? base + (k.counter - start.counter) : g.take(uint64_t{1} << 32)});
+    const Source& s = sources[k.source];
+    if (!s.generator) {
+      now.push_back(k);
+      continue;
+    }
+    const uint64_t at = k.counter - s.start.counter;
+    const bool drawn = k.key == s.start.seed && at < s.count;
+    // A key that a transform made of another, or that the backward drew: fresh numbers all the same.
+    const uint64_t counter = drawn ? from[k.source].counter + at : s.generator->take(uint64_t{1} << 32);
+    now.push_back({from[k.source].seed, counter});
   }
   return now;
 }
@@ -79,10 +94,11 @@ Recorder* Recorder::active() { return g_active; }
 Recorder::Recorder(std::span<const Tensor> args) {
   if (g_active != nullptr) throw NotImplementedError("compile: a recording inside a recording is not supported");
   for (const Tensor& t : args) input(t, InputKind::Arg);
-  random_.start = default_generator().state();
+  random_.sources.push_back({default_generator().twin(), default_generator().state()});
   g_active = this;
   dispatch_state().bottom.push_back(this);
   set_value_hook(refuse_value_read);
+  set_seed_hook(refuse_seed);
 }
 
 Recorder::~Recorder() { end(); }
@@ -92,7 +108,28 @@ void Recorder::end() {
   std::erase(dispatch_state().bottom, this);
   g_active = nullptr;
   set_value_hook(nullptr);
+  set_seed_hook(nullptr);
   active_ = false;
+}
+
+void Recorder::drew(const Generator& g, RngKey* key) {
+  std::vector<RandomKeys::Source>& known = random_.sources;
+  const auto s = std::find_if(known.begin(), known.end(), [&](const auto& x) { return x.generator->is_twin(g); });
+  key->source = static_cast<uint32_t>(s - known.begin());
+  if (s == known.end()) known.push_back({g.twin(), {key->key, key->counter}});
+}
+
+std::vector<Generator::State> Recorder::generator_states() const {
+  std::vector<Generator::State> states;
+  for (const RandomKeys::Source& s : random_.sources) states.push_back(s.generator->state());
+  return states;
+}
+
+void Recorder::rewind(std::span<const Generator::State> states) {
+  for (size_t k = 0; k < random_.sources.size(); ++k) {
+    const RandomKeys::Source& s = random_.sources[k];
+    s.generator->go_to(k < states.size() ? states[k] : s.start);
+  }
 }
 
 ValueId Recorder::add_input(const Tensor& t, InputKind kind) {
@@ -310,7 +347,10 @@ Recording Recorder::finish(std::span<const Tensor> outputs) {
   for (size_t i = 0; i < bound_.size(); ++i) {
     if (graph_.inputs[i].kind == InputKind::Arg) bound_[i] = Tensor();
   }
-  random_.count = default_generator().state().counter - random_.start.counter;
+  for (RandomKeys::Source& s : random_.sources) {
+    s.count = s.generator->state().counter - s.start.counter;
+    if (s.generator->is_last()) s.generator = nullptr;
+  }
   random_.collect(graph_);
   end();
   return {std::move(graph_), std::move(bound_), std::move(refreshers_), std::move(random_)};
