@@ -56,7 +56,7 @@ BINARY = [
     "ge",
 ]
 REFLECTED = {"add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor"}
-INPLACE = {"add", "sub", "mul", "truediv"}
+INPLACE = REFLECTED - {"matmul"}
 
 
 # ---- ops: a schema's text as Python signatures ----

@@ -71,7 +71,9 @@ Scalar to_scalar(PyObject* o) {
 PyObject* from_scalar(const Scalar& s) {
   switch (s.kind()) {
     case DType::Bool: return PyBool_FromLong(s.to_int() != 0);
-    case DType::I64: return PyLong_FromLongLong(s.to_int());
+    case DType::I64:
+      return s.beyond_int() ? PyLong_FromUnsignedLongLong(static_cast<uint64_t>(s.to_int()))
+                            : PyLong_FromLongLong(s.to_int());
     case DType::F64: return PyFloat_FromDouble(s.to_double());
     default: return PyComplex_FromDoubles(s.to_complex().real(), s.to_complex().imag());
   }

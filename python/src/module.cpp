@@ -156,6 +156,7 @@ NB_MODULE(_thixo, m) {
   add_errors(m);
   add_dtypes(m);
   add_tensor_type(m);
+  add_grad_fn(m);
   add_methods_by_hand();
   add_op_methods();
   add_op_functions(m);

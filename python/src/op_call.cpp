@@ -174,7 +174,8 @@ PyObject* call_binary(const OpDef* op, PyObject* a, PyObject* b) {
   return guarded([&] {
     const Schema& sc = op_schema(*op);
     const char* name = sc.name.c_str();
-    const Tensor in[] = {to_operand(a, name, "input"), to_operand(b, name, "other")};
+    const Tensor in[] = {to_operand(a, name, sc.operands[0].name.c_str()),
+                         to_operand(b, name, sc.operands[1].name.c_str())};
     SmallVec<Attr, 2> attrs;
     for (const AttrDecl& d : sc.attrs) attrs.push_back(d.def);
     return wrap(called(*op, in, attrs)[0]);
@@ -192,7 +193,7 @@ PyObject* call_binary_inplace(const OpDef* op, PyObject* a, PyObject* b) {
   if (!is_tensor(a) || !(is_tensor(b) || is_number(b))) return Py_NewRef(Py_NotImplemented);
   return guarded([&] {
     const Schema& sc = op_schema(*op);
-    const Tensor in[] = {unwrap(a), to_operand(b, sc.name.c_str(), "other")};
+    const Tensor in[] = {unwrap(a), to_operand(b, sc.name.c_str(), sc.operands[1].name.c_str())};
     SmallVec<Attr, 2> attrs;
     for (const AttrDecl& d : sc.attrs) attrs.push_back(d.def);
     {

@@ -51,7 +51,7 @@ template <class F> PyObject* guarded(F&& f) {
     return nullptr;
   }
 }
-template <class F> int guarded_int(F&& f) {
+template <class F> auto guarded_int(F&& f) -> decltype(f()) {
   try {
     return f();
   } catch (...) {
@@ -159,12 +159,19 @@ PyObject* call_binary_inplace(const OpDef* op, PyObject* a, PyObject* b);
 /// For the garbage collector: what a Python autograd.Function that made this tensor refers to.
 int visit_function(const PyTensor& t, visitproc visit, void* arg);
 
+// operators.cpp
+std::vector<PyType_Slot> operator_slots();
+
+// grad_fn.cpp
+PyObject* wrap_grad_fn(const Tensor& t);  ///< t.grad_fn, new reference
+
 // indexing.cpp
 PyObject* tensor_subscript(PyObject* self, PyObject* key);
 int tensor_assign(PyObject* self, PyObject* key, PyObject* value);
 
 // tensor_type.cpp and others: parts of the module
 void add_tensor_type(nb::module_& m);
+void add_grad_fn(nb::module_& m);
 void add_dtypes(nb::module_& m);
 void add_errors(nb::module_& m);
 void add_op_functions(nb::module_& m);

@@ -160,13 +160,22 @@ void add_compile(nb::module_& m) {
   nb::class_<CompiledFunction>(m, "_CompiledFunction")
       .def("__init__",
            [](CompiledFunction* self, nb::callable f) {
-             new (self) CompiledFunction(callable<TensorList, const TensorList&>(std::move(f)));
+             auto call = callable<std::pair<TensorList, int64_t>, const TensorList&>(std::move(f));
+             new (self) CompiledFunction([call](const TensorList& args, int64_t* form) {
+               auto [tensors, number] = call(args);
+               *form = number;
+               return std::move(tensors);
+             });
            })
       .def(
           "__call__",
           [](CompiledFunction& f, const TensorList& args, const std::string& key) {
+            std::optional<std::pair<TensorList, int64_t>> out;  // None: the caller runs the function itself
+            if (CompiledFunction::is_part()) return out;
             nb::gil_scoped_release unlocked;  // the function, while it is recorded, takes the lock itself
-            return f(args, key);
+            out.emplace();
+            out->first = f(args, key, &out->second);
+            return out;
           },
           nb::arg("args"), nb::arg("key") = "")
       .def(

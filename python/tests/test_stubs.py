@@ -67,6 +67,8 @@ def test_every_method_of_tensor_is_there():
     public = {n for n in vars(thixo.Tensor) if not n.startswith("_")}
     assert public - names_in(tensor.body) == set()
     assert {"__add__", "__rmul__", "__getitem__", "__eq__", "__len__"} <= names_in(tensor.body)
+    in_place = {n for n in vars(thixo.Tensor) if n.startswith("__i") and f"__{n[3:]}" in vars(thixo.Tensor)}
+    assert "__ifloordiv__" in in_place and in_place <= names_in(tensor.body)
 
 
 def test_arguments_are_those_of_the_schema():

@@ -41,6 +41,21 @@ TEST(Generator, CounterMovesOnAndStateComesBack) {
   EXPECT_EQ(g.take(1), 0u);
 }
 
+TEST(Generator, ATwinIsTheSameStreamAndMayOutlive) {
+  Ref<Generator> twin;
+  {
+    Generator g(5);
+    twin = g.twin();
+    EXPECT_TRUE(g.is_twin(*twin) && twin->is_twin(g) && !g.is_last());
+    EXPECT_FALSE(g.is_twin(Generator(5)));
+    EXPECT_EQ(g.take(3), 0u);
+    EXPECT_EQ(twin->take(2), 3u);
+    g.manual_seed(8);
+  }
+  EXPECT_TRUE(twin->is_last());
+  EXPECT_EQ(twin->seed(), 8u);
+}
+
 TEST(Generator, DefaultIsSeededByManualSeed) {
   manual_seed(42);
   EXPECT_EQ(default_generator().seed(), 42u);

@@ -39,7 +39,7 @@ int64_t Scalar::truncated(double v) {
 bool Scalar::fits(DType t) const {
   if (!is_int(t)) return true;
   const bool integer = kind_ == DType::Bool || kind_ == DType::I64;
-  if (integer && item_size(t) == sizeof(int64_t)) return true;
+  if (integer && item_size(t) == sizeof(int64_t)) return !beyond_ || t == DType::U64;
   const Range r = range_of(t);
   const double v = to_double();
   return v >= r.least && v <= r.most && im_ == 0;
@@ -48,7 +48,7 @@ bool Scalar::fits(DType t) const {
 std::string Scalar::str() const {
   switch (kind_) {
     case DType::Bool: return i_ ? "True" : "False";
-    case DType::I64: return std::to_string(i_);
+    case DType::I64: return beyond_ ? std::to_string(static_cast<uint64_t>(i_)) : std::to_string(i_);
     case DType::F64: return float_text(re_);
     default: {
       std::string im = float_text(im_);

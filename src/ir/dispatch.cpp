@@ -98,6 +98,7 @@ void Interpreter::write(const Tensor&, const Tensor&) {
   throw NotImplementedError("this transform does not support in-place writes");
 }
 
+void Interpreter::drew(const Generator&, RngKey*) {}
 void Interpreter::into(const Call& call, std::span<const Tensor>) {
   throw InternalError("an interpreter that does not watch was asked to compute " + call.op->name() + " in place");
 }
@@ -208,7 +209,9 @@ void dispatch_out(const Call& call, std::span<const Tensor> out) try {
 RngKey draw_key(const Call& call, Generator* g) {
   Generator& generator = g != nullptr ? *g : default_generator();
   auto blocks = static_cast<uint64_t>(numel_of(infer(call)[0].shape).value());
-  return {generator.seed(), generator.take(blocks)};
+  RngKey key{generator.seed(), generator.take(blocks)};
+  for (Interpreter* i : dispatch_state().bottom) i->drew(generator, &key);
+  return key;
 }
 
 }  // namespace thixo

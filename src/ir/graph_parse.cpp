@@ -266,6 +266,7 @@ class Reader {
         k.key = natural();
         expect(",");
         k.counter = natural();
+        if (take(",")) k.source = static_cast<uint32_t>(natural());
         expect(")");
         return k;
       }

@@ -47,7 +47,7 @@ const char* const kTexts[] = {
 )",
     R"(graph results(%0: f32[4, 5] arg) {
   %1: f32[4], %2: i64[4] = max.dim(%0) {dim = 1}
-  %3: f32[4, 5] = dropout(%0) {p = 0.25, generator = rng(18446744073709551615, 7)}
+  %3: f32[4, 5] = dropout(%0) {p = 0.25, generator = rng(18446744073709551615, 7, 2)}
   %4: f16[4, 5] = to_dtype(%3) {dtype = f16}
   return %1, %2, %4
 }

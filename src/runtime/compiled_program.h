@@ -31,6 +31,7 @@ struct CompiledFunction::Program : Object {
   Ref<CompiledBackward> backward;  // null: no result has a gradient
   RandomKeys random;
   size_t results = 0;
+  int64_t form = 0;  // see CompiledFunction::FormFn
   std::vector<Grad> grads;
   std::vector<HiddenArgument> hidden;  // arguments after the caller's,
   std::vector<size_t> fetched;   // then these: numbers of `grads`

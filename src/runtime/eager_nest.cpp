@@ -260,10 +260,13 @@ size_t kernels_compiled_by_eager() { return g_compiled; }
 KernelFn find_or_compile(const Kernel& kernel) {
   if (KernelFn k = find_content(kernel)) return k;
   if (!codegen::compiler_available()) return nullptr;
-  static std::vector<codegen::CompiledKernels> kept;  // under nest_plan's lock
   Kernel named = kernel;
   named.name = "nest";
-  kept.push_back(codegen::compile_kernels(std::span(&named, 1)));
+  codegen::CompiledKernels made = codegen::compile_kernels(std::span(&named, 1));
+  static std::mutex mutex;
+  static std::vector<codegen::CompiledKernels> kept;
+  std::lock_guard lock(mutex);
+  kept.push_back(std::move(made));
   ++g_compiled;
   return kept.back().functions[0];
 }
@@ -272,10 +275,14 @@ const NestPlan* nest_plan(const Call& call, const Spec& result) {
   static std::mutex mutex;
   static std::unordered_map<std::string, std::unique_ptr<NestPlan>> plans;
   std::string key = plan_key(call, result);
+  {
+    std::lock_guard lock(mutex);
+    auto found = plans.find(key);
+    if (found != plans.end()) return found->second.get();
+  }
+  std::unique_ptr<NestPlan> made = make_plan(call, result);  // it copies tensors, which may wait for Python's lock
   std::lock_guard lock(mutex);
-  auto found = plans.find(key);
-  if (found == plans.end()) found = plans.emplace(std::move(key), make_plan(call, result)).first;
-  return found->second.get();
+  return plans.emplace(std::move(key), std::move(made)).first->second.get();
 }
 
 namespace {

@@ -2,6 +2,7 @@
 #include <cstring>
 #include <optional>
 
+#include "core/tensor_lock.h"
 #include "runtime/eager.h"
 #include "runtime/executable_parts.h"
 #include "runtime/fused_kernel.h"
@@ -129,7 +130,7 @@ void Executable::run_watched(const StepWatchers& watchers, std::span<const RngKe
 }
 
 TensorList Executable::run(std::span<const Tensor> args, std::span<const RngKey> keys) {
-  std::lock_guard lock(mutex_);
+  const auto lock = lock_for_tensors(mutex_);
   for (const auto& refresh : before_replay_) refresh();
   const Plain plain;
   const StepWatchers watchers(plain.outside());

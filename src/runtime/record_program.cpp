@@ -276,7 +276,7 @@ class ProgramBuilder {
     Program& p = *program_;
     const size_t forward_outputs = outputs_.size();
     auto shared = make_ref<CompiledBackward>();
-    const Generator::State random = default_generator().state();
+    const std::vector<Generator::State> random = recorder_.generator_states();
     {
       BackwardRun run({.retain_graph = true});
       run.capture(ends.edges, /*stop_there=*/true);
@@ -295,7 +295,7 @@ class ProgramBuilder {
         if (g.defined()) outputs_.push_back(std::move(g));
       }
     }
-    default_generator().set_state(random);  // what backward draws is none of this call's
+    recorder_.rewind(random);  // what backward draws is none of this call's
     cut(finish(), ends, forward_outputs, shared);
   }
 

@@ -26,9 +26,9 @@ class ActiveKeeper {
 class RandomStateOf {
  public:
   explicit RandomStateOf(const Generator::State& then) : now_(default_generator().state()) {
-    default_generator().set_state(then);
+    default_generator().go_to(then);
   }
-  ~RandomStateOf() { default_generator().set_state(now_); }
+  ~RandomStateOf() { default_generator().go_to(now_); }
   RandomStateOf(const RandomStateOf&) = delete;
 
  private:

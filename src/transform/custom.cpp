@@ -42,10 +42,23 @@ class Context final : public FunctionContext {
   FunctionNode* node = nullptr;
 };
 
+/// How the backward that is at work runs: known to the context until it ends or throws.
+class Running {
+ public:
+  Running(Context& c, const GradRun& how) : run_(c.run), before_(std::exchange(c.run, &how)) {}
+  ~Running() { run_ = before_; }
+  Running(const Running&) = delete;
+
+ private:
+  const GradRun*& run_;
+  const GradRun* before_;
+};
+
 class FunctionNode final : public Node {
  public:
   FunctionNode(Ref<Function> f, std::unique_ptr<Context> c) : function_(std::move(f)), context_(std::move(c)) {}
   std::string name() const override { return function_->name(); }
+  std::string shown_name() const override { return name() + "Backward"; }
   size_t results() const override { return outputs.size(); }
   void release_saved() override {
     context_->freed = !context_->saved.empty();
@@ -115,9 +128,11 @@ Values FunctionNode::apply(std::span<const Tensor> g, const GradRun& how) {
     const bool zero = !g[k].defined() && c.materialize && is_differentiable(o.dtype);
     grads.push_back(zero ? zeros(o.shape, {.dtype = o.dtype, .device = o.device}) : g[k]);
   }
-  c.run = &how;
-  TensorList got = function_->backward(c, grads);
-  c.run = nullptr;
+  TensorList got;
+  {
+    const Running running(c, how);
+    got = function_->backward(c, grads);
+  }
   if (got.size() != edges.size()) {
     throw ValueError(name() + ": backward returned " + std::to_string(got.size()) + " gradients for " +
                      std::to_string(edges.size()) + " inputs")

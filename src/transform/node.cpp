@@ -23,6 +23,17 @@ void Node::enqueue_after_edges() {
   sequence = t_sequence = s + 1;
 }
 
+std::string Node::shown_name() const {
+  std::string shown;
+  bool first = true;  // of a word
+  for (char c : name()) {
+    const bool between = c == '_' || c == '.';
+    if (!between) shown += first && c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+    first = between;
+  }
+  return shown + "Backward0";
+}
+
 NodeHooks& Node::hooks() {
   if (!extras) extras = std::make_unique<NodeHooks>();
   return *extras;

@@ -62,6 +62,8 @@ class Node : public Object, public Pooled<Node> {
   std::unique_ptr<NodeHooks> extras;
 
   virtual std::string name() const = 0;
+  /// As the user is shown it: AddBackward0.
+  virtual std::string shown_name() const;
   virtual size_t results() const = 0;
   /// The gradients of the operands from those of the results (undefined where none arrived, not all).
   virtual Values apply(std::span<const Tensor> g, const GradRun& run) = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "core/seed_hook.h"
 #include "transform/view_steps.h"
 #include "transform/write.h"
 
@@ -39,6 +40,11 @@ class Unrecorded {
       .fix("pass the whole tensor and take its views inside, or return the new value");
 }
 
+void refuse_seed() {
+  throw NotImplementedError("compile: the function seeds a random generator while it is recorded")
+      .fix("call manual_seed() or set_state() before the compiled function");
+}
+
 }  // namespace
 
 /// Looking at memory that no op has anything to do with yet is filling it.
@@ -62,13 +68,22 @@ void RandomKeys::collect(const Graph& g) {
 
 std::vector<RngKey> RandomKeys::draw() const {
   std::vector<RngKey> now;
-  if (recorded.empty() && count == 0) return now;
-  Generator& g = default_generator();
-  const uint64_t seed = g.seed(), base = g.take(count);
+  if (recorded.empty() && sources.size() == 1 && sources[0].count == 0) return now;
+  SmallVec<Generator::State, 2> from;
+  for (const Source& s : sources) {
+    from.push_back(s.generator ? Generator::State{s.generator->seed(), s.generator->take(s.count)} : s.start);
+  }
   for (const RngKey& k : recorded) {
-    const bool drawn = k.key == start.seed && k.counter - start.counter < count;
-    // A key of another generator, or of a seed set inside: fresh numbers all the same.
-    now.push_back({seed, drawn ? base + (k.counter - start.counter) : g.take(uint64_t{1} << 32)});
+    const Source& s = sources[k.source];
+    if (!s.generator) {
+      now.push_back(k);
+      continue;
+    }
+    const uint64_t at = k.counter - s.start.counter;
+    const bool drawn = k.key == s.start.seed && at <= s.count;  // equal: of nothing
+    // A key that a transform made of another, or that the backward drew: fresh numbers all the same.
+    const uint64_t counter = drawn ? from[k.source].counter + at : s.generator->take(uint64_t{1} << 32);
+    now.push_back({from[k.source].seed, counter});
   }
   return now;
 }
@@ -84,11 +99,12 @@ Recorder::Recorder(std::span<const Tensor> args) {
   static std::atomic<uint32_t> recordings = 0;
   number_ = ++recordings;
   for (const Tensor& t : args) input(t, InputKind::Arg);
-  random_.start = default_generator().state();
+  random_.sources.push_back({default_generator().twin(), default_generator().state()});
   g_active = this;
   dispatch_state().bottom.push_back(this);
   set_value_hook(refuse_value_read);
   set_recording(number_);
+  set_seed_hook(refuse_seed);
 }
 
 Recorder::~Recorder() { end(); }
@@ -99,7 +115,28 @@ void Recorder::end() {
   g_active = nullptr;
   set_value_hook(nullptr);
   set_recording(0);
+  set_seed_hook(nullptr);
   active_ = false;
+}
+
+void Recorder::drew(const Generator& g, RngKey* key) {
+  std::vector<RandomKeys::Source>& known = random_.sources;
+  const auto s = std::find_if(known.begin(), known.end(), [&](const auto& x) { return x.generator->is_twin(g); });
+  key->source = static_cast<uint32_t>(s - known.begin());
+  if (s == known.end()) known.push_back({g.twin(), {key->key, key->counter}});
+}
+
+std::vector<Generator::State> Recorder::generator_states() const {
+  std::vector<Generator::State> states;
+  for (const RandomKeys::Source& s : random_.sources) states.push_back(s.generator->state());
+  return states;
+}
+
+void Recorder::rewind(std::span<const Generator::State> states) {
+  for (size_t k = 0; k < random_.sources.size(); ++k) {
+    const RandomKeys::Source& s = random_.sources[k];
+    s.generator->go_to(k < states.size() ? states[k] : s.start);
+  }
 }
 
 ValueId Recorder::add_input(const Tensor& t, InputKind kind) {
@@ -368,7 +405,10 @@ Recording Recorder::finish(std::span<const Tensor> outputs) {
   for (size_t i = 0; i < bound_.size(); ++i) {
     if (graph_.inputs[i].kind == InputKind::Arg) bound_[i] = Tensor();
   }
-  random_.count = default_generator().state().counter - random_.start.counter;
+  for (RandomKeys::Source& s : random_.sources) {
+    s.count = s.generator->state().counter - s.start.counter;
+    if (s.generator->is_last()) s.generator = nullptr;
+  }
   random_.collect(graph_);
   end();
   return {std::move(graph_), std::move(bound_), std::move(refreshers_), std::move(random_)};

@@ -10,12 +10,16 @@
 
 namespace thixo {
 
-/// The random keys that stand in a graph. A replay draws as many numbers as the recording did and gives each node
-/// those at its old distance, so the generator's stream goes on as it would in eager; nodes that were recorded with
-/// one key (dropout and its gradient) have one key again.
+/// The random keys that stand in a graph. A replay draws as many numbers from each generator as the recording did and
+/// gives each node those at its old distance, so the generator's stream goes on as it would in eager; nodes that were
+/// recorded with one key (dropout and its gradient) have one key again.
 struct RandomKeys {
-  Generator::State start;        ///< of the default generator when the recording began
-  uint64_t count = 0;            ///< how far the recording moved it
+  struct Source {
+    Ref<Generator> generator;  ///< null: the function made it itself, so it is a new one at each call: the same keys
+    Generator::State start;  ///< before the recording drew from it
+    uint64_t count = 0;      ///< how far the recording moved it
+  };
+  std::vector<Source> sources;   ///< by RngKey::source; the default generator first
   std::vector<RngKey> recorded;  ///< each once
 
   void collect(const Graph& g);
@@ -49,6 +53,10 @@ class Recorder final : public Interpreter {
 
   Values apply(const Call& call) override;
   void write(const Tensor& self, const Tensor& value) override;
+  void drew(const Generator& g, RngKey* key) override;
+  /// Where the generators are that were drawn from, and back there: what was drawn since is not the program's.
+  std::vector<Generator::State> generator_states() const;
+  void rewind(std::span<const Generator::State> states);
   /// One more argument.
   void add_argument(const Tensor& t) { input(t, InputKind::Arg); }
   /// The graph so far with `outputs` as results. Recording ends.

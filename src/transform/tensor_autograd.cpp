@@ -83,6 +83,7 @@ void Tensor::retain_grad() {
 }
 
 Ref<Object> Tensor::grad_fn() const { return is_leaf() ? Ref<Object>() : record()->grad->node; }
+std::string Tensor::grad_fn_name() const { return is_leaf() ? "" : tape_meta(*this).tape_node()->shown_name(); }
 
 int64_t Tensor::register_hook(std::function<Tensor(const Tensor&)> f) const {
   if (!requires_grad()) {
