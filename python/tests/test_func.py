@@ -117,6 +117,15 @@ def test_errors_come_through():
         func.grad(lambda x: x, argnums=3)(thixo.ones(2))
 
 
+def test_places_of_extremes_under_vmap_and_jvp():
+    x = thixo.arange(24.0).reshape(2, 3, 4)
+    assert func.vmap(lambda a: a.argmax(-1))(x).tolist() == [[3, 3, 3]] * 2
+    values, places = func.vmap(lambda a: tuple(a.min(-1)))(x)
+    assert values.tolist() == [[0, 4, 8], [12, 16, 20]] and places.tolist() == [[0, 0, 0]] * 2
+    value, slope = func.jvp(lambda a: a.max(-1).values, (x,), (thixo.ones(2, 3, 4),))
+    assert value.tolist() == [[3, 7, 11], [15, 19, 23]] and slope.tolist() == [[1, 1, 1]] * 2
+
+
 def test_stack_module_state_makes_an_ensemble():
     models = [nn.Linear(2, 3) for _ in range(4)]
     params, buffers = func.stack_module_state(models)

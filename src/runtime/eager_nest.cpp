@@ -175,13 +175,32 @@ bool reads_far(const NestPlan& plan, const Tensor& t, int operand, int64_t eleme
   return false;
 }
 
-// A copy of operand k that the kernel can walk: with the dim that the innermost axis reads last in memory.
-Tensor fitting_copy(const NestPlan& plan, const Tensor& t, int k, const Shape& out) {
-  for (int64_t d = t.dim() - 1; d >= 0; --d) {
-    Tensor copy = t.movedim(d, -1).contiguous().movedim(-1, d);
+// Whether axis a is one of those merged into the innermost.
+bool is_innermost(const codegen::NestForm& f, int64_t a) {
+  while (a < f.rank - 1 && (f.mergeable >> a & 1) != 0) ++a;
+  return a == f.rank - 1;
+}
+
+// t with the dims last in memory, in their order, that this read indexes by the innermost axes.
+Tensor innermost_last(const codegen::NestForm& f, const codegen::NestRead& r, const Tensor& t) {
+  Shape order, last, back(t.shape().size());
+  for (size_t d = 0; d < t.shape().size(); ++d) {
+    const Expr i = r.at->args[d];
+    (is_direct(f, i) && is_innermost(f, i->i) ? last : order).push_back(d);
+  }
+  order.append(last.begin(), last.end());
+  for (size_t i = 0; i < order.size(); ++i) back[static_cast<size_t>(order[i].value())] = i;
+  return t.permute(order).contiguous().permute(back);
+}
+
+// A copy of operand k that the kernel can walk.
+Tensor fitting_copy(const Call& call, const NestPlan& plan, const Tensor& t, int k, const Shape& out) {
+  for (const codegen::NestRead& r : plan.form.reads) {
+    if (r.operand != k) continue;
+    Tensor copy = innermost_last(plan.form, r, t);
     if (fits(plan, copy, k, out)) return copy;
   }
-  return t.contiguous();
+  throw call.error(ErrorKind::Internal, "no copy of operand " + std::to_string(k) + " fits the kernel");
 }
 
 Tensor run_nest(const Call& call, const NestPlan& plan, const Spec& spec) {
@@ -196,7 +215,7 @@ Tensor run_nest(const Call& call, const NestPlan& plan, const Spec& spec) {
     const Tensor& t = call.in[k];
     const auto operand = static_cast<int>(k);
     const bool as_it_lies = !t.defined() || fits(plan, t, operand, spec.shape);
-    in.push_back(!as_it_lies                                            ? fitting_copy(plan, t, operand, spec.shape)
+    in.push_back(!as_it_lies ? fitting_copy(call, plan, t, operand, spec.shape)
                  : t.defined() && reads_far(plan, t, operand, elements) ? t.contiguous()
                                                                         : t);
   }

@@ -233,5 +233,18 @@ TEST(Func, Errors) {
             std::string::npos);
 }
 
+TEST(Func, PlacesOfExtremesUnderVmap) {
+  const Tensor x = arange(24).to(float32).reshape({2, 3, 4});
+  auto last = [](const Tensor& a) { return a.argmax(-1); };
+  expect_values(func::vmap(last)(x), {3, 3, 3, 3, 3, 3});
+  expect_values(func::vmap([](const Tensor& a) { return a.argmin(1); })(x), {0, 0, 0, 0, 0, 0});
+  const Tensor deep = arange(120).to(float32).reshape({2, 3, 4, 5});
+  for (int dim = 0; dim < 3; ++dim) {
+    auto f = [&](const Tensor& a) { return a.argmax(dim); };
+    expect_close(func::vmap(f, {.in_dims = {1}})(deep),
+                 deep.argmax(dim == 0 ? 0 : dim + 1).movedim(dim == 0 ? 0 : 1, 0));
+  }
+}
+
 }  // namespace
 }  // namespace thixo

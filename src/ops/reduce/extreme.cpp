@@ -80,6 +80,7 @@ std::vector<Sample> place_samples() {
           {.in = {{.shape = {3, 4}, .values = {1, 5, 5, 2}}}, .attrs = with(Dim(-1), true)},
           {.in = {{.shape = {3, 4}, .values = {1, 5, 5, 2}}}, .attrs = with(Dim(-1), false)},
           {.in = {{.shape = {4, 4}, .distinct = true}}, .attrs = with(Dim(-1), false)},
+          {.in = {{.shape = {2, 3, 4}, .distinct = true}}, .attrs = with(Dim(-1), false)},
           {.in = {{.shape = {1 << 8, 1 << 9}}}, .attrs = with(Attr(), false)},
           {.in = {{{}}}, .attrs = with(Attr(), false)},
           {.in = {{{0}}}, .attrs = with(Dim(0), false), .bad = "no elements along the reduced dims"},
@@ -92,6 +93,7 @@ std::vector<Sample> pair_samples() {
   };
   return {{.in = {{.shape = {3, 4}, .distinct = true}}, .attrs = with(0, false)},
           {.in = {{.shape = {3, 4}, .distinct = true}}, .attrs = with(-1, true)},
+          {.in = {{.shape = {2, 3, 4}, .distinct = true}}, .attrs = with(-1, false)},
           {.in = {{{}}}, .attrs = with(0, false)},
           {.in = {{{2, 0}}}, .attrs = with(1, false), .bad = "no elements along the reduced dims"}};
 }
@@ -166,8 +168,9 @@ void def_first_true(Op& op) {
           SampleTensor here{.shape = std::move(shape), .dtype = DType::Bool, .values = {0, 0, 1, 0, 1}};
           return Sample{.in = {here}, .attrs = {{"dim", Shape{dim}}, {"keepdim", keep}}};
         };
-        return std::vector<Sample>{of({3, 4}, -1, false), of({3, 4}, 0, false), of({2, 3, 4}, 1, false),
-                                   of({5}, 0, false),     of({3, 4}, 0, true),  of({}, 0, false)};
+        return std::vector<Sample>{of({3, 4}, -1, false),    of({3, 4}, 0, false), of({2, 3, 4}, 1, false),
+                                   of({2, 3, 4}, -1, false), of({5}, 0, false),    of({3, 4}, 0, true),
+                                   of({}, 0, false)};
       });
 }
 
