@@ -51,6 +51,21 @@ void check_out(const Call& call, const Spec& spec, const Tensor& out) {
   }
 }
 
+/// The operands of a comparison of float16 or bfloat16 with a number, which is compared as one of that dtype: 0.1 is
+/// float16's 0.1. False where the call is no such one.
+bool round_to_half(const Call& call, SmallVec<Tensor, 2>* in) {
+  if (call.in.size() != 2 || !call.in[0].defined() || !call.in[1].defined()) return false;
+  for (size_t k = 0; k < 2; ++k) {
+    const TensorRecord &number = *call.in[k].record(), &other = *call.in[1 - k].record();
+    const bool half = other.dtype == DType::F16 || other.dtype == DType::BF16;
+    if (!half || other.wrapped_number || !number.wrapped_number || is_complex(number.dtype)) continue;
+    *in = {call.in[0], call.in[1]};
+    (*in)[k] = call.in[k].to(other.dtype);
+    return true;
+  }
+  return false;
+}
+
 Values below_tape(const Call& call) {
   int level = dispatch_state().levels.empty() ? 0 : highest_level(call);
   if (level > 0) return interpreter_at(level).apply(call);
@@ -91,6 +106,10 @@ Interpreter& interpreter_at(int level) {
 // What a composite is made of, or a transform makes of a call, has places in the library: errors get the call's.
 Values dispatch(const Call& call) try {
   DispatchState& s = dispatch_state();
+  if (call.op->bool_result) {
+    SmallVec<Tensor, 2> in;
+    if (round_to_half(call, &in)) return dispatch(Call{call.op, in, call.attrs, call.at});
+  }
   int level = s.levels.empty() ? 0 : highest_level(call);
   if (s.grad_enabled && call.op->differentiable && wants_grad(call, level))
     return dispatch_table().tape(call, below_tape);
