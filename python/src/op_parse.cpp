@@ -21,6 +21,19 @@ size_t distance(const std::string& a, const std::string& b) {
   return row[b.size()];
 }
 
+bool truth(PyObject* o) {
+  const int t = PyObject_IsTrue(o);
+  if (t < 0) throw nb::python_error();
+  return t == 1;
+}
+
+/// An int, or what stands for one: a NumPy integer, a tensor of one integer.
+bool is_size(PyObject* o) {
+  if (PyLong_CheckExact(o)) return true;
+  if (is_tensor(o)) return unwrap(o).dim() == 0 && is_int(unwrap(o).dtype());
+  return PyIndex_Check(o) != 0 && PyBool_Check(o) == 0;
+}
+
 }  // namespace
 
 Parse::Parse(const Signature& s, OpForm form, TensorAsNumber tensors, PyObject* const* args, size_t nargs,
@@ -48,9 +61,9 @@ void Parse::place_positional(PyObject* const* args, size_t nargs) {
   if (method) slots_[static_cast<size_t>(s_.receiver)] = args[next++];
   for (; param < s_.positional && next < nargs; ++param) {
     if (method && static_cast<int>(param) == s_.receiver) continue;
-    if (gathers(param) && PyLong_CheckExact(args[next]) && next + 1 < nargs && PyLong_CheckExact(args[next + 1])) {
+    if (gathers(param) && is_size(args[next]) && next + 1 < nargs && is_size(args[next + 1])) {
       gather_param_ = static_cast<int>(param);
-      while (next < nargs && PyLong_CheckExact(args[next])) gathered_.push_back(to_int(args[next++]));
+      while (next < nargs && is_size(args[next])) gathered_.push_back(to_int(args[next++]));
       slots_[param] = Py_None;
       continue;
     }
@@ -90,6 +103,8 @@ size_t Parse::find(PyObject* key) const {
   // The array API's spellings beside PyTorch's.
   if (name == "axis") name = "dim";
   if (name == "keepdims") name = "keepdim";
+  if (name == "unbiased") name = "correction";  // PyTorch's older name: True is 1
+  if (name == "value") name = "src";  // of scatter, whose source may be a number
   for (size_t i = 0; i < s_.names.size(); ++i) {
     if (name == PyUnicode_AsUTF8(s_.names[i])) return i;
   }
@@ -102,9 +117,9 @@ void Parse::special(PyObject* key, PyObject* value) {
     if (value != Py_None && !is_tensor(value)) fail("argument 'out' must be a Tensor");
     out_ = value == Py_None ? nullptr : value;
   } else if (name == "requires_grad" && s_.schema->creation) {
-    const int truth = PyObject_IsTrue(value);
-    if (truth < 0) throw nb::python_error();
-    requires_grad_ = truth == 1;
+    requires_grad_ = truth(value);
+  } else if (name == "inplace" && s_.schema->inplace) {
+    inplace_ = truth(value);
   } else if ((name == "device" || name == "layout" || name == "pin_memory") && s_.schema->creation) {
     if (name == "device" && value != Py_None && !(to_device(value) == Device())) fail("only device 'cpu' is supported");
   } else {

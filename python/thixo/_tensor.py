@@ -83,6 +83,17 @@ def __complex__(self):
     return complex(self.item())
 
 
+def __contains__(self, element):
+    same = self == element
+    if not isinstance(same, Tensor):
+        raise TypeError(f"a tensor holds numbers, not {type(element).__name__}")
+    return same.any().item()
+
+
+def __reversed__(self):
+    return self if self.dim() == 0 else self.flip(0)
+
+
 def register_hook(self, hook):
     """Calls hook(grad) when the gradient is computed; what it returns replaces it.
 
@@ -243,7 +254,7 @@ def _rebuild(cls, values, dtype, shape, requires_grad):
 
 
 for _f in (
-    numpy, __dlpack__, __dlpack_device__, __format__, __complex__, register_hook,
+    numpy, __contains__, __reversed__, __dlpack__, __dlpack_device__, __format__, __complex__, register_hook,
     register_post_accumulate_grad_hook, type_as, cpu, is_signed, is_same_size, new_tensor, new_empty, new_full,
     new_zeros, new_ones, __deepcopy__, __reduce_ex__,
 ):  # fmt: skip
@@ -251,4 +262,5 @@ for _f in (
 Tensor.is_cpu = property(lambda self: True, doc="Whether the tensor is in the processor's memory.")
 Tensor.is_cuda = property(lambda self: False, doc="Whether the tensor is on a CUDA device.")
 Tensor.ndimension = Tensor.dim
+Tensor.__array_priority__ = 1000  # array * tensor and numpy.float64(2) * tensor are tensors
 Tensor.nelement = Tensor.numel
