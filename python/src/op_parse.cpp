@@ -98,17 +98,21 @@ size_t Parse::find(PyObject* key) const {
   for (size_t i = 0; i < s_.names.size(); ++i) {
     if (s_.names[i] == key) return i;
   }
-  const char* text = PyUnicode_AsUTF8(key);
-  std::string_view name = text;
-  // The array API's spellings beside PyTorch's.
-  if (name == "axis") name = "dim";
-  if (name == "keepdims") name = "keepdim";
-  if (name == "unbiased") name = "correction";  // PyTorch's older name: True is 1
-  if (name == "value") name = "src";  // of scatter, whose source may be a number
-  for (size_t i = 0; i < s_.names.size(); ++i) {
-    if (name == PyUnicode_AsUTF8(s_.names[i])) return i;
+  auto place = [&](std::string_view name) {
+    size_t i = 0;
+    while (i < s_.names.size() && name != PyUnicode_AsUTF8(s_.names[i])) ++i;
+    return i;
+  };
+  // Where an op lacks the name: the array API's spellings beside PyTorch's, PyTorch's older name of what is 1 or 0, and
+  // a number as scatter's source.
+  static constexpr std::pair<std::string_view, std::string_view> kOthers[] = {
+      {"axis", "dim"}, {"keepdims", "keepdim"}, {"unbiased", "correction"}, {"value", "src"}};
+  const std::string_view name = PyUnicode_AsUTF8(key);
+  size_t found = place(name);
+  for (const auto& [other, ours] : kOthers) {
+    if (found == s_.names.size() && name == other) found = place(ours);
   }
-  return s_.names.size();
+  return found;
 }
 
 void Parse::special(PyObject* key, PyObject* value) {
