@@ -234,3 +234,20 @@ def test_second_derivatives_keep_the_digits_of_numbers_when_compiled():
         return thixo.autograd.grad(first.sum(), x)[0]
 
     np.testing.assert_allclose(thixo.compile(second)(x).item(), 0.3 * -0.7 * 0.2**-1.7, rtol=1e-13)
+
+
+def test_forms_that_change_the_shape_in_place():
+    x = thixo.arange(3).view(1, 3)
+    y = x.squeeze(0)
+    assert x.squeeze_(0) is x and x.shape == (3,)
+    x.unsqueeze_(1).t_()[0, 0] = 7
+    assert x.shape == (1, 3) and y[0].item() == 7
+    with pytest.raises(ValueError, match="keeps its shape"):
+        thixo.ones(1, 2, requires_grad=True).transpose_(0, 1)
+
+
+def test_nonzero_as_a_tuple():
+    a = np.array([[0, 1], [2, 0]])
+    for got, want in zip(thixo.tensor(a).nonzero(as_tuple=True), a.nonzero(), strict=True):
+        assert got.tolist() == want.tolist()
+    assert thixo.tensor(5).nonzero(as_tuple=True)[0].tolist() == [0]
