@@ -15,6 +15,10 @@
 
 namespace thixo {
 
+/// t takes over the memory, shape and dtype of `value` (nothing is copied) and stays the same tensor for everyone who
+/// holds it; its history and its gradient stay. In a program that is being recorded the values are copied.
+THIXO_API void set_data(const Tensor& t, const Tensor& value);
+
 /// Grad mode of this thread: whether calls are recorded for backward.
 THIXO_API bool is_grad_enabled();
 THIXO_API void set_grad_enabled(bool on);

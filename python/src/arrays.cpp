@@ -9,6 +9,7 @@ namespace {
 struct Nested {
   Shape shape;
   DType kind = DType::Bool;  // the highest category of the leaves: Bool, I64, F64, C128
+  bool numpy = false;  // among the leaves are NumPy's float64 or complex128: the result keeps their digits
   bool any = false;
 };
 
@@ -22,6 +23,7 @@ void measure(PyObject* o, size_t depth, Nested* n) {
                                    : DType::F64;
     if (!is_tensor(o) && !is_number(o))
       throw nb::type_error((std::string("tensor: an element must be a number, not ") + Py_TYPE(o)->tp_name).c_str());
+    n->numpy |= (PyFloat_Check(o) && !PyFloat_CheckExact(o)) || (PyComplex_Check(o) && !PyComplex_CheckExact(o));
     if (!is_tensor(o) && !PyLong_Check(o) && !PyFloat_Check(o) && !PyComplex_Check(o)) t = to_scalar(o).kind();
     DType widest = t == DType::Bool ? t : is_int(t) ? DType::I64 : is_float(t) ? DType::F64 : DType::C128;
     n->kind = promote_types(n->kind, widest);  // it begins as the least, Bool
@@ -72,6 +74,7 @@ Tensor from_nested(PyObject* data, PyObject* dtype) {
              : n.kind == DType::F64 ? filled<double>(data, n)
                                     : filled<std::complex<double>>(data, n);
   if (dtype != nullptr && dtype != Py_None) return t.to(to_dtype(dtype));
+  if (n.numpy) return t;
   if (n.kind == DType::F64) return t.to(default_dtype());
   return n.kind == DType::C128 ? t.to(complex_type(default_dtype())) : t;
 }

@@ -23,8 +23,10 @@ TensorIndex entry(PyObject* o) {
     return Slice(bound(s->start), bound(s->stop), step.value_or(1));
   }
   if (is_tensor(o)) return TensorIndex(unwrap(o));
-  if (PyIndex_Check(o) && PySequence_Check(o) == 0) return TensorIndex(to_int(o));
-  return TensorIndex(tensor_from(o, nullptr));  // lists and arrays of indices or a mask
+  if (PyIndex_Check(o) && PySequence_Check(o) == 0) return TensorIndex(*bound(o));
+  const nb::object list = PyRange_Check(o) ? nb::steal(PySequence_List(o)) : nb::borrow(o);
+  Tensor t = tensor_from(list.ptr(), nullptr);  // lists and arrays of indices or a mask
+  return TensorIndex(is_sequence(list.ptr()) && t.numel() == 0 ? t.to(DType::I64) : t);
 }
 
 std::vector<TensorIndex> entries(PyObject* key) {

@@ -161,7 +161,11 @@ void add_methods_by_hand() {
       "fill_",
       [](nb::object self, nb::object value) {
         Tensor t = unwrap(self.ptr());
-        t.fill_(to_scalar(value.ptr()));
+        if (is_tensor(value.ptr()) && unwrap(value.ptr()).dim() == 0) {
+          t.copy_(unwrap(value.ptr()));  // its gradient is the sum of all
+        } else {
+          t.fill_(to_scalar(value.ptr()));
+        }
         return self;
       },
       nb::arg("value"), "Sets all elements to a value, in place.\n\n>>> thixo.zeros(2).fill_(3)\ntensor([3., 3.])");

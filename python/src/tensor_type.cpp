@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "py.h"
+#include "thixo/autograd.h"
 
 namespace thixo::py {
 
@@ -82,7 +83,7 @@ PyObject* tensor_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
     if (data == nullptr || PyLong_Check(data)) {
       t = empty(PyTuple_GET_SIZE(args) == 0 ? Shape{Dim(0)} : to_shape(args));
     } else {
-      t = is_tensor(data) ? unwrap(data).detach() : tensor_from(data, nullptr);
+      t = is_tensor(data) ? unwrap(data).detach() : tensor_from(data, nullptr).to(default_dtype());
     }
     return wrap_as(type, t);
   });
@@ -145,7 +146,9 @@ PyObject* get_grad_fn(PyObject* s, void*) {
 PyObject* get_transposed(PyObject* s, void*) {
   return guarded([&]() -> PyObject* {
     Tensor t = unwrap(s);
-    return wrap(t.dim() < 2 ? t : t.transpose(0, 1));
+    Shape reversed;
+    for (int64_t d = t.dim(); d-- > 0;) reversed.push_back(d);
+    return wrap(t.dim() < 2 ? t : t.permute(reversed));
   });
 }
 PyObject* get_m_transposed(PyObject* s, void*) {
@@ -157,7 +160,7 @@ PyObject* get_data(PyObject* s, void*) {
 int set_data(PyObject* s, PyObject* v, void*) {
   return guarded_int([&] {
     if (v == nullptr || !is_tensor(v)) throw nb::type_error("data must be a Tensor");
-    unwrap(s).detach().copy_(unwrap(v));
+    set_data(unwrap(s), unwrap(v));
     return 0;
   });
 }
@@ -175,7 +178,7 @@ PyGetSetDef getset[] = {
     {"grad", get_grad, set_grad, "the accumulated gradient, or None", nullptr},
     {"is_leaf", get_is_leaf, nullptr, "not made by a recorded op", nullptr},
     {"grad_fn", get_grad_fn, nullptr, "what made this tensor in the recorded graph, or None", nullptr},
-    {"T", get_transposed, nullptr, "the first two dims swapped", nullptr},
+    {"T", get_transposed, nullptr, "all dims in the opposite order", nullptr},
     {"mT", get_m_transposed, nullptr, "the last two dims swapped", nullptr},
     {"data", get_data, set_data, "the same values without history", nullptr},
     {"_version", get_version, nullptr, "writes to the storage so far", nullptr},

@@ -102,6 +102,17 @@ def _register(tensor, register, hook):
     return RemovableHandle(remove)
 
 
+def __contains__(self, element):
+    same = self == element
+    if not isinstance(same, Tensor):
+        raise TypeError(f"a tensor holds numbers, not {type(element).__name__}")
+    return same.any().item()
+
+
+def __reversed__(self):
+    return self if self.dim() == 0 else self.flip(0)
+
+
 def register_hook(self, hook):
     """Calls hook(grad) when the gradient is computed; what it returns replaces it.
 
@@ -191,6 +202,40 @@ def _sizes(size):
     return tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
 
 
+def _reshaping(name, example):
+    def form(self, *args, **kwargs):
+        if self.requires_grad:
+            raise _thixo.ValueError(f"{name}_: a tensor that takes part in gradients keeps its shape; use {name}()")
+        self.data = getattr(self, name)(*args, **kwargs)
+        return self
+
+    form.__name__ = form.__qualname__ = name + "_"
+    form.__doc__ = f"What {name} gives, in place: over the same memory.\n\n>>> thixo.ones(1, 2).{example}.shape\n"
+    return form
+
+
+_RESHAPING = {
+    "squeeze": ("squeeze_(0)", [2]),
+    "unsqueeze": ("unsqueeze_(0)", [1, 1, 2]),
+    "t": ("t_()", [2, 1]),
+    "transpose": ("transpose_(0, 1)", [2, 1]),
+}
+for _name, (_example, _shape) in _RESHAPING.items():
+    _f = _reshaping(_name, _example)
+    _f.__doc__ += f"thixo.Size({_shape})"
+    setattr(Tensor, _f.__name__, _f)
+
+
+def nonzero(self, *, as_tuple=False):
+    """The places of elements that are not zero, a row each; as_tuple: the indices along each dim, as x[...] takes them.
+
+    >>> thixo.tensor([[0, 1], [2, 0]]).nonzero(as_tuple=True)
+    (tensor([0, 1]), tensor([1, 0]))
+    """
+    places = _thixo.ops.nonzero(self.reshape(1) if as_tuple and self.dim() == 0 else self)
+    return tuple(places.unbind(1)) if as_tuple else places
+
+
 def new_tensor(self, data, *, dtype=None, requires_grad=False):
     """A tensor with a copy of the data, of this tensor's dtype unless another is given.
 
@@ -267,12 +312,13 @@ def _rebuild(cls, values, dtype, shape, requires_grad):
 
 
 for _f in (
-    numpy, __dlpack__, __dlpack_device__, __format__, __complex__, register_hook,
+    numpy, __contains__, __reversed__, __dlpack__, __dlpack_device__, __format__, __complex__, register_hook,
     register_post_accumulate_grad_hook, type_as, cpu, is_signed, is_same_size, new_tensor, new_empty, new_full,
-    new_zeros, new_ones, __deepcopy__, __reduce_ex__,
+    new_zeros, new_ones, nonzero, __deepcopy__, __reduce_ex__,
 ):  # fmt: skip
     setattr(Tensor, _f.__name__, _f)
 Tensor.is_cpu = property(lambda self: True, doc="Whether the tensor is in the processor's memory.")
 Tensor.is_cuda = property(lambda self: False, doc="Whether the tensor is on a CUDA device.")
 Tensor.ndimension = Tensor.dim
+Tensor.__array_priority__ = 1000  # array * tensor and numpy.float64(2) * tensor are tensors
 Tensor.nelement = Tensor.numel

@@ -75,6 +75,21 @@ void in_call(Error& e, const Call& call) {
   if (inner != nullptr && inner->schema.is_private && !call.op->schema.is_private) e.in_op(call.op->name());
 }
 
+/// The operands of a comparison of float16 or bfloat16 with a number, which is compared as one of that dtype: 0.1 is
+/// float16's 0.1. False where the call is no such one.
+bool round_to_half(const Call& call, SmallVec<Tensor, 2>* in) {
+  if (call.in.size() != 2 || !call.in[0].defined() || !call.in[1].defined()) return false;
+  for (size_t k = 0; k < 2; ++k) {
+    const TensorRecord &number = *call.in[k].record(), &other = *call.in[1 - k].record();
+    const bool half = other.dtype == DType::F16 || other.dtype == DType::BF16;
+    if (!half || other.wrapped_number || !number.wrapped_number || is_complex(number.dtype)) continue;
+    *in = {call.in[0], call.in[1]};
+    (*in)[k] = call.in[k].to(other.dtype);
+    return true;
+  }
+  return false;
+}
+
 Values below_tape(const Call& call) {
   const DispatchState& s = dispatch_state();
   const int level = highest_level(call, s);
@@ -139,6 +154,10 @@ Values dispatch(const Call& call) try {
     SmallVec<Tensor, 4> in;
     if (call.op->promotes && take_for_floats(call, &in)) return dispatch(Call{call.op, in, call.attrs, call.at});
     check_kinds(call);
+  }
+  if (call.op->bool_result) {
+    SmallVec<Tensor, 2> in;
+    if (round_to_half(call, &in)) return dispatch(Call{call.op, in, call.attrs, call.at});
   }
   const int level = highest_level(call, s);
   if (s.grad_enabled && call.op->differentiable && wants_grad(call, level))

@@ -15,17 +15,21 @@ DType combine_ranks(std::optional<DType> high, std::optional<DType> low) {
   return promote_types(*high, *low);
 }
 
+DType number_type(DType d) { return is_float(d) ? default_dtype() : is_complex(d) ? complex_type(default_dtype()) : d; }
+
 DType promoted(const Call& call) {
   std::optional<DType> ranks[3];
+  auto add = [&](int rank, DType d) { ranks[rank] = ranks[rank] ? promote_types(*ranks[rank], d) : d; };
   for (size_t i = 0; i < call.in.size(); ++i) {
     const Tensor& t = call.in[i];
     if (!t.defined()) continue;
     TensorKind kind = call.op->schema.operands[call.op->schema.operand_at(i, call.in.size())].kind;
     if (kind == TensorKind::Index || kind == TensorKind::Bool) continue;  // where's condition, not a value
     int rank = t.record()->wrapped_number ? 2 : t.dim() == 0 ? 1 : 0;
-    DType d = t.dtype();
-    if (rank == 2) d = is_float(d) ? default_dtype() : is_complex(d) ? complex_type(default_dtype()) : d;
-    ranks[rank] = ranks[rank] ? promote_types(*ranks[rank], d) : d;
+    add(rank, rank == 2 ? number_type(t.dtype()) : t.dtype());
+  }
+  for (size_t i = 0; call.op->numbers_promote && i < call.attrs.size(); ++i) {
+    if (const Scalar* s = std::get_if<Scalar>(&call.attrs[i])) add(2, number_type(s->kind()));
   }
   DType t = DType::Bool;
   if (ranks[0] || ranks[1] || ranks[2]) {

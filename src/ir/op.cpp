@@ -130,6 +130,10 @@ Op& Op::commutative() {
   d_.commutative = true;
   return *this;
 }
+Op& Op::numbers_promote() {
+  d_.numbers_promote = true;
+  return *this;
+}
 Op& Op::fused_rows() {
   d_.fused_rows = true;
   return *this;

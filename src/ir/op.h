@@ -199,7 +199,7 @@ struct OpDef {
   bool checks_kinds = false;
   bool promotes = false;  ///< see Op::promotes
   bool bool_result = false, commutative = false, random = false, fused_rows = false, differentiable = true,
-       same_dtype = false;
+       same_dtype = false, numbers_promote = false;
   double ulps_f32 = 4, ulps_f64 = 4;
   double ulps_c128 = 0;   // 0: as f64
   double ulps_floor = 0;  // errors count in ulps of results at least this large (cancellation near zero)
@@ -235,6 +235,7 @@ class Op {
   Op& bool_result();   ///< compares in the promoted type, gives Bool
   Op& commutative();
   Op& promotes();  ///< a composite that takes integers and bool for numbers of the default dtype, as pointwise ops do
+  Op& numbers_promote();  ///< pointwise: scalar attributes take part in promotion, as numbers among operands do
   Op& fused_rows();  ///< a composite over rows of the last dim(s): its decomposition is scheduled into one kernel for
                      ///< eager
   Op& ulps(double f32, double f64, double floor = 0);

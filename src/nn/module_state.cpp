@@ -2,26 +2,14 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "core/record.h"
 #include "ir/dispatch.h"
 #include "nn/names.h"
+#include "thixo/autograd.h"
 #include "thixo/nn_module.h"
 #include "thixo/serialize.h"
 
 namespace thixo::nn {
 namespace {
-
-/// t becomes `value` and stays the same tensor for everyone who holds it.
-void set_data(const Tensor& t, const Tensor& value) {
-  TensorRecord& to = *t.record();
-  const TensorRecord& from = *value.record();
-  to.dtype = from.dtype;
-  to.device = from.device;
-  to.shape = from.shape;
-  to.strides = from.strides;
-  to.offset = from.offset;
-  to.storage = from.storage;
-}
 
 /// "a, b, c and 12 more"
 std::string listed(const std::vector<std::string>& names) {

@@ -61,6 +61,7 @@ bool FastCall::prepare(const Call& call) {
   if (n == 0 || n > kFastOperands || !call.in[0].defined()) return false;
   const TensorRecord& first = *call.in[0].record();
   if (!plain(first) || first.wrapped_number) return false;
+  if (call.op->numbers_promote && !is_differentiable(first.dtype)) return false;
   buffers[0] = first.data();
   const TensorRecord* weak = nullptr;
   for (size_t k = 1; k < n; ++k) {

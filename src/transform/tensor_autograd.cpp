@@ -23,6 +23,22 @@ bool takes_part(const TensorRecord& r) { return r.grad && (r.grad->requires_grad
 
 }  // namespace
 
+void set_data(const Tensor& t, const Tensor& value) {
+  TensorRecord& to = *t.record();
+  const TensorRecord& from = *value.record();
+  if (Recorder::active() != nullptr || to.wrapper || from.wrapper) {
+    t.detach().copy_(value);
+    return;
+  }
+  to.dtype = from.dtype;
+  to.device = from.device;
+  to.shape = from.shape;
+  to.strides = from.strides;
+  to.offset = from.offset;
+  to.storage = from.storage;
+  to.view = {};
+}
+
 bool is_grad_enabled() { return dispatch_state().grad_enabled; }
 void set_grad_enabled(bool on) { dispatch_state().grad_enabled = on; }
 

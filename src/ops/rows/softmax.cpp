@@ -16,6 +16,7 @@ std::vector<Sample> row_samples() {
           {.in = {{{5}}}, .attrs = with(0)},
           {.in = {{.shape = {2, 3}, .low = -400, .high = 400}}, .attrs = with(1)},
           {.in = {{{3, 1}}}, .attrs = with(1)},
+          {.in = {{{2, 2, 2, 2, 2, 3}}}, .attrs = with(-1)},
           {.in = {{{}}}, .attrs = with(0)},
           {.in = {{{0, 3}}}, .attrs = with(1)},
           {.in = {{{2, 3}}}, .attrs = with(2), .bad = "dim 2 is out of range for a tensor of rank 2"},
@@ -126,6 +127,7 @@ void def_logsumexp(Op& op) {
         std::vector<Sample> s = reduce_samples();
         s.push_back({.in = {{.shape = {2, 3}, .low = -400, .high = 400}}, .attrs = {{"dim", Shape{1}}}});
         s.push_back({.in = {{.shape = {2}, .values = {-HUGE_VAL, -HUGE_VAL}}}, .attrs = {{"dim", Shape{0}}}});
+        s.push_back({.in = {{{2, 2, 2, 2, 2, 3}}}, .attrs = {{"dim", Shape{-1}}}});
         for (Sample& one : s) {
           if (one.attrs[0].second.index() == 0) one.attrs[0].second = Shape{};
         }
