@@ -28,7 +28,7 @@ class THIXO_API Dim {
   /// Whether v is one of the numbers that stand for handles, and so can be no size.
   static bool is_handle(int64_t v) { return static_cast<uint64_t>(v) - static_cast<uint64_t>(kFirst) < kHandles; }
 
-  bool is_symbolic() const { return is_handle(v_); }
+  bool is_symbolic() const { return v_ < 0 && is_handle(v_); }  // sizes need but a look at the sign
   /// The number. Of a symbolic size: asks the recorder for a guard, or throws ValueError when nothing records.
   int64_t value() const { return is_symbolic() ? resolve() : v_; }
   operator int64_t() const { return value(); }  // NOLINT: sizes are used as numbers everywhere
@@ -45,9 +45,7 @@ class THIXO_API Dim {
   friend Dim operator/(Dim a, Dim b) { return small(a, b) && b.v_ > 0 ? Dim(Raw{a.v_ / b.v_}) : combine('/', a, b); }
   friend Dim operator%(Dim a, Dim b) { return small(a, b) && b.v_ > 0 ? Dim(Raw{a.v_ % b.v_}) : combine('%', a, b); }
   /// Equal expressions are equal without a guard; otherwise both are resolved.
-  friend bool operator==(Dim a, Dim b) {
-    return a.v_ == b.v_ || ((a.is_symbolic() || b.is_symbolic()) && a.value() == b.value());
-  }
+  friend bool operator==(Dim a, Dim b) { return a.v_ == b.v_ || ((a.v_ | b.v_) < 0 && a.value() == b.value()); }
 
   // With plain integers: without these, `dim + 1` would be ambiguous with int64 + int.
   template <std::integral T> friend Dim operator+(Dim a, T b) { return a + Dim(b); }

@@ -136,13 +136,21 @@ Interpreter& interpreter_at(int level) {
 
 namespace {
 
-/// Operands of an op that promotes them: integers as numbers of the default dtype.
-bool take_for_floats(const Call& call, SmallVec<Tensor, 4>* in) {
-  for (const Tensor& t : call.in) {
-    if (t.defined() && is_differentiable(t.dtype())) return false;
-  }
-  for (const Tensor& t : call.in) in->push_back(t.defined() ? t.to(default_dtype()) : t);
-  return true;
+// Apart from dispatch(), which every call passes through.
+
+/// Whether integers stand where an op that promotes takes floats; else throws unless the kinds are right.
+[[gnu::noinline]] bool wants_floats(const Call& call) {
+  const bool floats = std::any_of(call.in.begin(), call.in.end(),
+                                  [](const Tensor& t) { return t.defined() && is_differentiable(t.dtype()); });
+  if (call.op->promotes && !floats) return true;
+  check_kinds(call);
+  return false;
+}
+
+[[gnu::noinline]] Values dispatch_with_floats(const Call& call) {
+  SmallVec<Tensor, 4> in;
+  for (const Tensor& t : call.in) in.push_back(t.defined() ? t.to(default_dtype()) : t);
+  return dispatch(Call{call.op, in, call.attrs, call.at});
 }
 
 }  // namespace
@@ -150,11 +158,7 @@ bool take_for_floats(const Call& call, SmallVec<Tensor, 4>* in) {
 // What a composite is made of, or a transform makes of a call, has places in the library: errors get the call's.
 Values dispatch(const Call& call) try {
   const DispatchState& s = dispatch_state();
-  if (call.op->checks_kinds) {
-    SmallVec<Tensor, 4> in;
-    if (call.op->promotes && take_for_floats(call, &in)) return dispatch(Call{call.op, in, call.attrs, call.at});
-    check_kinds(call);
-  }
+  if (call.op->checks_kinds && wants_floats(call)) return dispatch_with_floats(call);
   if (call.op->bool_result) {
     SmallVec<Tensor, 2> in;
     if (round_to_half(call, &in)) return dispatch(Call{call.op, in, call.attrs, call.at});
