@@ -8,6 +8,16 @@
 namespace thixo {
 namespace {
 
+/// A value with a level while there is none outlived its transform: interpreter_at() says so.
+inline int highest_level(std::span<const Tensor> tensors) {
+  int level = 0;
+  for (const Tensor& t : tensors) {
+    if (t.defined() && t.record()->wrapper) [[unlikely]]
+      level = std::max(level, t.record()->wrapper->level);
+  }
+  return level;
+}
+
 /// A random call is every level's business, whatever its operands: vmap asks whether examples differ.
 int random_level(const Call& call, const DispatchState& s, int level) {
   const auto most = static_cast<int>(std::min(s.levels.size(), s.random_levels));
@@ -17,14 +27,8 @@ int random_level(const Call& call, const DispatchState& s, int level) {
   return random ? most : level;
 }
 
-/// The highest level of an operand. One that has a level while there is none outlived its transform: interpreter_at()
-/// says so.
 inline int highest_level(const Call& call, const DispatchState& s) {
-  int level = 0;
-  for (const Tensor& t : call.in) {
-    if (t.defined() && t.record()->wrapper) [[unlikely]]
-      level = std::max(level, t.record()->wrapper->level);
-  }
+  const int level = highest_level(call.in);
   return s.levels.empty() ? level : random_level(call, s, level);
 }
 
@@ -44,7 +48,7 @@ bool wants_grad(const Call& call, int level) {
 bool has_history(const Tensor& t) {
   const TensorRecord& r = *t.record();
   if (!r.grad && !r.view) return false;
-  return t.requires_grad() || (r.view && r.view->base.requires_grad());
+  return t.requires_grad() || (r.view && !r.view->base.is_leaf());
 }
 
 bool only_watched(const DispatchState& s) {
@@ -165,7 +169,9 @@ void dispatch_out(const Call& call, std::span<const Tensor> out) try {
   }
   SmallVec<Spec, 2> specs = infer(call);
   check_out(call, specs[0], out[0]);
-  if (!only_watched(dispatch_state()) || specs[0].dtype != out[0].dtype()) {
+  // Values of a transform are written by its interpreter; it refuses where `out` is none of its own.
+  const bool wrapped = highest_level(call.in) > 0 || highest_level(out) > 0;
+  if (wrapped || !only_watched(dispatch_state()) || specs[0].dtype != out[0].dtype()) {
     Tensor target = out[0];
     target.copy_(dispatch1(call));
     return;

@@ -101,9 +101,8 @@ bool is_direct(const codegen::NestForm& f, Expr index) { return index->op == Exp
 std::optional<int64_t> merged_stride(const codegen::NestForm& f, Expr at, size_t last, const Tensor& t,
                                      const Shape& out) {
   if (t.shape().empty()) return 0;
-  const int64_t own = t.strides()[last].value();
-  if (!is_direct(f, at->args[last])) return own;
-  int64_t stride = own, extent = 1;
+  if (!is_direct(f, at->args[last])) return t.strides()[last].value();
+  int64_t stride = 1, extent = 1;  // dims of size 1 have no stride
   for (size_t d = last + 1; d-- > 0;) {
     const int axis = at->args[d]->i;
     const int64_t n = out.empty() ? 1 : out[static_cast<size_t>(axis)].value();
