@@ -67,7 +67,9 @@ int run(int64_t epochs) {
 
 int main(int argc, char** argv) {
   try {
-    return run(argc > 1 ? std::atoll(argv[1]) : 20);
+    const int64_t epochs = argc > 1 ? std::atoll(argv[1]) : 20;
+    if (epochs < 1) throw std::invalid_argument(std::string("digits: ") + argv[1] + " is no number of epochs");
+    return run(epochs);
   } catch (const std::exception& e) {
     std::fprintf(stderr, "%s\n", e.what());
     return 1;

@@ -10,7 +10,7 @@ from thixo import nn
 from thixo.utils.data import DataLoader, TensorDataset, digits_split
 
 
-def main(epochs=20):
+def main(epochs):
     thixo.manual_seed(0)
     images, labels, test_images, test_labels = digits_split()
     loader = DataLoader(TensorDataset(images, labels), batch_size=32, shuffle=True, drop_last=True, num_workers=1)
@@ -45,4 +45,5 @@ def main(epochs=20):
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    count = (sys.argv[1:] or ["20"])[0]
+    main(int(count)) if count.isdigit() and int(count) else sys.exit(f"digits.py: {count} is no number of epochs")

@@ -46,6 +46,13 @@ class GPT(nn.Module):
         return self.head(self.norm(self.blocks(x)))
 
 
+def positive(text):
+    """An int from 1 on, for argparse."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 on")
+    return int(text)
+
+
 def read(path, least):
     """The text of the file, or a sentence that says what is wrong with it."""
     try:
@@ -75,17 +82,19 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("text", help="a text file to learn from")
     p.add_argument("--compile", action="store_true", help="run the training step as one optimised program")
-    p.add_argument("--steps", type=int, default=1000)
-    p.add_argument("--batch", type=int, default=12)
-    p.add_argument("--block", type=int, default=64, help="characters that the network sees at once")
-    p.add_argument("--layers", type=int, default=4)
-    p.add_argument("--heads", type=int, default=4)
-    p.add_argument("--width", type=int, default=128)
+    p.add_argument("--steps", type=positive, default=1000)
+    p.add_argument("--batch", type=positive, default=12)
+    p.add_argument("--block", type=positive, default=64, help="characters that the network sees at once")
+    p.add_argument("--layers", type=positive, default=4)
+    p.add_argument("--heads", type=positive, default=4)
+    p.add_argument("--width", type=positive, default=128)
     p.add_argument("--lr", type=float, default=1e-3)
     p.add_argument("--sample", type=int, default=300, help="characters to write at the end")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--save", help="write the weights to this .safetensors file")
     args = p.parse_args()
+    if args.width % args.heads != 0:
+        p.error(f"--heads {args.heads} does not divide --width {args.width}")
     text = read(args.text, args.block + 2)
     letters = sorted(set(text))
     number = {c: i for i, c in enumerate(letters)}

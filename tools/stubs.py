@@ -56,7 +56,7 @@ BINARY = [
     "ge",
 ]
 REFLECTED = {"add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor"}
-INPLACE = {"add", "sub", "mul", "truediv"}
+INPLACE = REFLECTED - {"matmul"}
 
 
 # ---- ops: a schema's text as Python signatures ----
@@ -329,11 +329,19 @@ class Writer:
         text = self.nb_signature("def f" + sig[0][0].removeprefix("def ")) if sig else None
         return text.rpartition(" -> ")[2] if text and " -> " in text else "typing.Any"
 
+    def public_bases(self, c):
+        """The names of its bases; of a hidden one those of its own."""
+        found = []
+        for b in c.__bases__:
+            name = self.p.name_of(b, self.name) if b is not object else None
+            found += [name] if name else self.public_bases(b)
+        return list(dict.fromkeys(found))
+
     def klass(self, name, c):
-        bases = [self.p.name_of(b, self.name) for b in c.__bases__ if b is not object]
         if issubclass(c, BaseException):
-            bases = [b if b else f"builtins.{x.__name__}" for b, x in zip(bases, c.__bases__, strict=True)]
-        bases = [b for b in bases if b]
+            bases = [self.p.name_of(b, self.name) or f"builtins.{b.__name__}" for b in c.__bases__ if b is not object]
+        else:
+            bases = self.public_bases(c)
         if c.__name__ == "Size":
             bases = ["tuple[builtins.int, ...]"]
         self.lines.append(f"\nclass {name}{'(' + ', '.join(bases) + ')' if bases else ''}:")

@@ -21,6 +21,7 @@ using ViewChain = std::shared_ptr<const std::vector<ViewStep>>;
 /// What a random op gets from a Generator: pure data, so a replay gives the same numbers.
 struct RngKey {
   uint64_t key = 0, counter = 0;
+  uint32_t source = 0;  ///< in a recording: which of its generators gave it
   friend bool operator==(const RngKey&, const RngKey&) = default;
 };
 

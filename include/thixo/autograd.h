@@ -15,6 +15,10 @@
 
 namespace thixo {
 
+/// t takes over the memory, shape and dtype of `value` (nothing is copied) and stays the same tensor for everyone who
+/// holds it; its history and its gradient stay. In a program that is being recorded the values are copied.
+THIXO_API void set_data(const Tensor& t, const Tensor& value);
+
 /// Grad mode of this thread: whether calls are recorded for backward.
 THIXO_API bool is_grad_enabled();
 THIXO_API void set_grad_enabled(bool on);
@@ -113,6 +117,9 @@ class THIXO_API Function : public Object {
   virtual TensorList backward(FunctionContext& ctx, const TensorList& grads) = 0;
 };
 THIXO_API TensorList apply(Ref<Function> f, const TensorList& inputs, SourceLoc at = SourceLoc::current());
+/// The function whose only result is the tensor of this object (Tensor::object) while nothing else refers to that call;
+/// else null. It changes nothing: for a binding's garbage collector, as the function may refer to the result.
+THIXO_API Function* sole_function(const Object& tensor) noexcept;
 
 /// f(inputs) whose inner values are not kept but computed again in backward. Random ops draw the same numbers.
 THIXO_API TensorList checkpoint(const Fn& f, const TensorList& inputs);

@@ -35,20 +35,26 @@ namespace thixo {
 class THIXO_API CompiledFunction : public Object {
  public:
   using Fn = std::function<TensorList(const TensorList&)>;
+  /// For bindings: a number that stands for what the function returned besides tensors. A replay gives that of its
+  /// recording.
+  using FormFn = std::function<TensorList(const TensorList&, int64_t* form)>;
   explicit CompiledFunction(Fn f);
+  explicit CompiledFunction(FormFn f);
   ~CompiledFunction() override;
   /// `key`: what else decides the course of the function (a training flag, static arguments of a binding).
-  TensorList operator()(const TensorList& args, const std::string& key = "");
+  TensorList operator()(const TensorList& args, const std::string& key = "", int64_t* form = nullptr);
   /// The fused program for these arguments, recorded first if need be.
   std::string explain(const TensorList& args, const std::string& key = "");
   size_t recordings() const;
+  /// Whether a call now is part of another recording, or of a transform: the function itself runs.
+  static bool is_part();
 
  private:
   friend class ProgramBuilder;
   struct Program;
   /// The program to replay; recorded, with the results of that run in `first`, when there is none.
   Ref<Program> program(const TensorList& args, const std::string& key, std::optional<TensorList>* first);
-  Fn f_;
+  FormFn f_;
   mutable std::mutex mutex_;
   std::map<std::string, std::vector<Ref<Program>>> programs_;
 };

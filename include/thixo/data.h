@@ -5,10 +5,13 @@
 //   for (const TensorList& batch : loader) step(batch[0], batch[1]);
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "thixo/generator.h"
@@ -83,12 +86,44 @@ struct LoaderOptions {
   bool drop_last = false;
   int num_workers = 0;   ///< threads that prepare batches; 0: the caller's
   int prefetch = 2;      ///< batches each worker may be ahead
-  std::optional<uint64_t> seed{};    ///< of the order; unless given, drawn from the generator
+  std::optional<uint64_t> seed{};  ///< of all epochs; unless given, each epoch draws one from the generator
   Generator* generator = nullptr;  ///< null: the default one
   std::function<TensorList(const std::vector<TensorList>&)> collate{};  ///< instead of Dataset::batch
 };
 
-/// Batches of a data set in an order that depends on the seed and the epoch alone, never on the workers.
+/// What is made of the numbers 0, 1, ..., prepared by threads and handed over in order.
+class THIXO_API Prefetch {
+ public:
+  using Result = std::shared_ptr<void>;
+  /// Called on the workers, which have a random generator of their own for each k: the numbers drawn depend on the seed
+  /// and k alone. `stopped` turns true when nobody wants the result any more.
+  using Make = std::function<Result(int64_t k, const std::atomic<bool>& stopped)>;
+  struct Options {
+    int64_t from = 0, count = 0;
+    int workers = 0;  ///< 0: the caller of next() makes it, with the generator of its thread
+    int ahead = 2;  ///< results each worker may be ahead
+    uint64_t seed = 0;
+  };
+  Prefetch(Make make, const Options& options);
+  /// Stops, and waits for what is being made.
+  ~Prefetch();
+  Prefetch(const Prefetch&) = delete;
+  /// The next result; nothing at the end and once stopped. An exception of make is thrown here, in its turn.
+  /// `tick` is called every now and then while it waits, and may throw: the result is then still the next one.
+  std::optional<Result> next(const std::function<void()>& tick = {});
+  /// Workers end with what they are making, next() at once.
+  void stop();
+  /// Whether all workers have ended, after so long at most.
+  bool wait(std::chrono::milliseconds most);
+
+ private:
+  struct Work;
+  std::shared_ptr<Work> work_;
+  std::vector<std::thread> threads_;
+};
+
+/// Batches of a data set in an order that depends on the seed and the epoch alone, never on the workers. Numbers that
+/// samples draw from the default generator are the same for any number of workers but none.
 class THIXO_API DataLoader : public Object {
  public:
   explicit DataLoader(Ref<Dataset> dataset, LoaderOptions options = {});
@@ -101,7 +136,7 @@ class THIXO_API DataLoader : public Object {
   /// How many epochs were begun; set it to resume.
   int64_t epoch() const { return epoch_; }
   void set_epoch(int64_t epoch) { epoch_ = epoch; }
-  /// The indices of an epoch, in order.
+  /// The indices of an epoch, in order; of a shuffling loader that was given a seed.
   std::vector<int64_t> order(int64_t epoch) const;
 
   class THIXO_API Iterator {
@@ -113,12 +148,15 @@ class THIXO_API DataLoader : public Object {
 
    private:
     friend class DataLoader;
-    struct Work;
-    explicit Iterator(std::unique_ptr<Work> work);
-    std::unique_ptr<Work> work_;
+    explicit Iterator(std::unique_ptr<Prefetch> batches);
+    std::unique_ptr<Prefetch> batches_;
   };
   /// Begins an epoch, at batch `from`: a run that was cut off goes on there.
   Iterator iterate(int64_t from = 0);
+
+  /// Begins an epoch with batches of another kind: what `fetch` makes of the indices of each.
+  using Fetch = std::function<Prefetch::Result(std::span<const int64_t> indices, const std::atomic<bool>& stopped)>;
+  std::unique_ptr<Prefetch> prefetch(Fetch fetch, int64_t from = 0);
 
   // for (const TensorList& batch : loader)
   class Cursor {
@@ -139,9 +177,11 @@ class THIXO_API DataLoader : public Object {
   std::nullptr_t end() const { return nullptr; }
 
  private:
+  /// The seed of the next epoch.
+  uint64_t draw_seed();
+  std::vector<int64_t> shuffled(uint64_t seed, int64_t epoch) const;
   Ref<Dataset> dataset_;
   LoaderOptions options_;
-  uint64_t seed_ = 0;
   int64_t epoch_ = 0;
 };
 

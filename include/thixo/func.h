@@ -74,11 +74,11 @@ inline constexpr int64_t kNoBatch = INT64_MIN;
 /// f, written for one example, over a batch.
 THIXO_API Fn vmap(Fn f, VmapOptions options = {});
 
-/// The Jacobian of f's first result with respect to input `argnum`: [result dims..., input dims...]. jacrev goes back
-/// from the results (few results), jacfwd forward from the input (few inputs).
-THIXO_API Fn jacrev(Fn f, int argnum = 0);
-THIXO_API Fn jacfwd(Fn f, int argnum = 0);
-/// jacfwd(jacrev(f)).
-THIXO_API Fn hessian(Fn f, int argnum = 0);
+/// The Jacobians of f, [result dims..., input dims...]: for each result, those by the inputs `argnums` in turn. jacrev
+/// goes back from the results (few results), jacfwd forward from the inputs (few inputs).
+THIXO_API Fn jacrev(Fn f, ArgNums argnums = {0});
+THIXO_API Fn jacfwd(Fn f, ArgNums argnums = {0});
+/// jacfwd(jacrev(f)): for each result and each input of `argnums`, its second derivatives by that and each other.
+THIXO_API Fn hessian(Fn f, ArgNums argnums = {0});
 
 }  // namespace thixo::func

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 
 #include "thixo/export.h"
@@ -14,24 +15,48 @@ namespace thixo {
 
 class THIXO_API Generator : public Object {
  public:
-  explicit Generator(uint64_t seed = 0) : key_(seed) {}
+  struct State {
+    uint64_t seed = 0, counter = 0;
+  };
+  explicit Generator(uint64_t seed = 0) : stream_(std::make_shared<Stream>(State{seed, 0})) {}
   void manual_seed(uint64_t seed);
   uint64_t seed() const;
   /// The counter before the call; the counter moves on by `blocks` (of four 32-bit numbers each).
   uint64_t take(uint64_t blocks);
-  struct State {
-    uint64_t seed = 0, counter = 0;
-  };
   State state() const;
   void set_state(State s);
+  /// Inside the library: set_state() that is none of the user's doing, to which a recorder has no objection.
+  void go_to(State s);
+  /// A generator of the same stream: whichever draws moves both on, and each may outlive the other.
+  Ref<Generator> twin() const { return Ref<Generator>(new Generator(stream_)); }
+  /// Whether no twin is left.
+  bool is_last() const { return stream_.use_count() == 1; }
+  bool is_twin(const Generator& o) const { return stream_ == o.stream_; }
 
  private:
-  mutable std::mutex mutex_;
-  uint64_t key_;
-  uint64_t counter_ = 0;
+  struct Stream {
+    explicit Stream(State s) : now(s) {}
+    std::mutex mutex;
+    State now;
+  };
+  explicit Generator(std::shared_ptr<Stream> s) : stream_(std::move(s)) {}
+  std::shared_ptr<Stream> stream_;
 };
 
+/// The one of this thread while a ThreadGenerator lives, else that of the process.
 THIXO_API Generator& default_generator();
+/// Gives this thread a default generator of its own: workers draw numbers that depend on their task alone.
+class THIXO_API ThreadGenerator {
+ public:
+  explicit ThreadGenerator(uint64_t seed);
+  ~ThreadGenerator();
+  ThreadGenerator(const ThreadGenerator&) = delete;
+  ThreadGenerator& operator=(const ThreadGenerator&) = delete;
+
+ private:
+  Generator generator_;
+  Generator* before_;
+};
 /// Seeds the default generator.
 THIXO_API void manual_seed(uint64_t seed);
 

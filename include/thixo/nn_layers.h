@@ -21,7 +21,7 @@ class THIXO_API LinearImpl : public Module {
   Tensor forward(const Tensor& x) override;
   std::string extra_repr() const override;
 
-  const int64_t in_features, out_features;
+  int64_t in_features, out_features;
   Parameter weight, bias;
 };
 using Linear = Handle<LinearImpl, int64_t, int64_t>;
@@ -61,9 +61,9 @@ class THIXO_API Conv2dImpl : public Module {
   Tensor forward(const Tensor& x) override;
   std::string extra_repr() const override;
 
-  const int64_t in_channels, out_channels;
+  int64_t in_channels, out_channels;
   const IntList kernel_size;
-  const Options options;
+  Options options;  ///< read at each call, but for bias, padding_mode and dtype
   Parameter weight, bias;
 };
 using Conv2d = Handle<Conv2dImpl, int64_t, int64_t, IntList>;
@@ -85,8 +85,8 @@ class THIXO_API BatchNormBase : public Module {
   Tensor forward(const Tensor& x) override;
   std::string extra_repr() const override;
 
-  const int64_t num_features;
-  const Options options;
+  int64_t num_features;
+  Options options;  ///< read at each call, but for affine and dtype
   Parameter weight, bias;
   Buffer running_mean, running_var, num_batches_tracked;
 
@@ -126,8 +126,8 @@ class THIXO_API LayerNormImpl : public Module {
   Tensor forward(const Tensor& x) override;
   std::string extra_repr() const override;
 
-  const IntList normalized_shape;
-  const Options options;
+  IntList normalized_shape;
+  Options options;  ///< eps is read at each call
   Parameter weight, bias;
 };
 using LayerNorm = Handle<LayerNormImpl, IntList>;
@@ -145,8 +145,8 @@ class THIXO_API RMSNormImpl : public Module {
   Tensor forward(const Tensor& x) override;
   std::string extra_repr() const override;
 
-  const IntList normalized_shape;
-  const Options options;
+  IntList normalized_shape;
+  Options options;  ///< eps is read at each call
   Parameter weight;
 };
 using RMSNorm = Handle<RMSNormImpl, IntList>;
@@ -164,8 +164,8 @@ class THIXO_API EmbeddingImpl : public Module {
   Tensor forward(const Tensor& x) override;
   std::string extra_repr() const override;
 
-  const int64_t num_embeddings, embedding_dim;
-  const std::optional<int64_t> padding_idx;
+  int64_t num_embeddings, embedding_dim;
+  std::optional<int64_t> padding_idx;
   Parameter weight;
 };
 using Embedding = Handle<EmbeddingImpl, int64_t, int64_t>;

@@ -60,7 +60,7 @@ class THIXO_API Running {
 
 }  // namespace detail
 
-/// What load_state_dict(..., strict = false) left out.
+/// What load_state_dict left out where it is not strict.
 struct LoadReport {
   std::vector<std::string> missing, unexpected;
 };
@@ -79,16 +79,18 @@ class THIXO_API Module : public Object {
   /// This module ("") and all below it, each once.
   std::vector<Named<Module*>> named_modules();
   std::vector<Module*> modules();
-  std::vector<Named<Tensor>> named_parameters(bool recurse = true) const;  ///< each tensor once
+  /// Each tensor once, or under all of its names.
+  std::vector<Named<Tensor>> named_parameters(bool recurse = true, bool remove_duplicate = true) const;
   std::vector<Tensor> parameters(bool recurse = true) const;
-  std::vector<Named<Tensor>> named_buffers(bool recurse = true) const;
+  std::vector<Named<Tensor>> named_buffers(bool recurse = true, bool remove_duplicate = true) const;
   std::vector<Tensor> buffers(bool recurse = true) const;
   /// "encoder.0.conv"; ValueError with the nearest name when there is none.
   Module& get_submodule(std::string_view path);
 
   // Registration by name: for bindings and modules built at run time. A name that exists gets the new value, the
   // C++ member behind it too. An undefined tensor or null module stands for None.
-  void register_parameter(std::string_view name, const Tensor& value);
+  /// `value` is a leaf; requires_grad = false: it is frozen.
+  void register_parameter(std::string_view name, const Tensor& value, bool requires_grad = true);
   void register_buffer(std::string_view name, const Tensor& value, bool persistent = true);
   void register_module(std::string_view name, Ref<Module> child);
   /// Removes a parameter, buffer or child; false when there is none. A C++ member is emptied.
@@ -97,14 +99,21 @@ class THIXO_API Module : public Object {
   const Tensor* find_tensor(std::string_view name) const;
   /// A child of this module by name; null when there is none.
   const Ref<Module>* find_child(std::string_view name) const;
+  /// Whether a C++ member holds what has this name: its forward looks there.
+  bool is_member(std::string_view name) const;
   /// Names of this module's own entries, including those that are None.
   std::vector<std::string> parameter_names() const;
   std::vector<std::string> buffer_names() const;
   std::vector<std::string> child_names() const;
 
   bool training() const { return training_; }
+  void set_training(bool on) { training_ = on; }  ///< of this module alone
   virtual Module& train(bool on = true);
   Module& eval() { return train(false); }
+  /// A number that is another one when this module or one below is switched by train(), gets or loses an entry by
+  /// register_... or unregister, or a setting after which changed() is called: for the key of a compiled function.
+  uint64_t modes() const;
+  void changed() { ++changes_; }
 
   /// Floating-point parameters and buffers in another dtype. Tensors keep their identity: an optimizer's stay valid.
   Module& to(DType dtype);
@@ -150,8 +159,8 @@ class THIXO_API Module : public Object {
   void check_name(std::string_view name, Kind kind) const;
   void own_member(const Tensor* member) noexcept;
   void own_member(const Ref<Module>* member) noexcept;
-  void collect(const std::string& prefix, bool recurse, std::vector<detail::Entry<Tensor>> Module::* list,
-               std::vector<Named<Tensor>>* out) const;
+  using Tensors = std::vector<detail::Entry<Tensor>> Module::*;
+  void collect(const std::string& prefix, bool recurse, bool once, Tensors list, std::vector<Named<Tensor>>* out) const;
   void replace_tensors(const std::function<Tensor(const Tensor&)>& f);
   void collect_state(const std::string& prefix, StateDict* out) const;
   void print_children(std::string* text, const std::string& indent) const;
@@ -160,6 +169,7 @@ class THIXO_API Module : public Object {
 
   std::vector<detail::Entry<Tensor>> parameters_, buffers_;
   std::vector<detail::Entry<Ref<Module>>> children_;
+  uint32_t changes_ = 0;
   bool training_ = true;
 };
 

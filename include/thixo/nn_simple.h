@@ -14,17 +14,28 @@ class THIXO_API IdentityImpl : public Module {
 };
 using Identity = Handle<IdentityImpl>;
 
+struct InplaceOptions {
+  bool inplace = false;  ///< overwrite the input
+};
 /// The larger of x and 0.
 class THIXO_API ReLUImpl : public Module {
  public:
+  using Options = InplaceOptions;
+  explicit ReLUImpl(const Options& o = {}) : options(o) {}
   Tensor forward(const Tensor& x) override;
+  std::string extra_repr() const override;
+  Options options;
 };
 using ReLU = Handle<ReLUImpl>;
 
 /// x * sigmoid(x).
 class THIXO_API SiLUImpl : public Module {
  public:
+  using Options = InplaceOptions;
+  explicit SiLUImpl(const Options& o = {}) : options(o) {}
   Tensor forward(const Tensor& x) override;
+  std::string extra_repr() const override;
+  Options options;
 };
 using SiLU = Handle<SiLUImpl>;
 
@@ -48,10 +59,10 @@ struct GELUOptions {
 class THIXO_API GELUImpl : public Module {
  public:
   using Options = GELUOptions;
-  explicit GELUImpl(const Options& o = {}) : options(o) {}
+  explicit GELUImpl(const Options& o = {});
   Tensor forward(const Tensor& x) override;
   std::string extra_repr() const override;
-  const Options options;
+  Options options;
 };
 using GELU = Handle<GELUImpl>;
 
@@ -60,13 +71,14 @@ class THIXO_API SoftmaxImpl : public Module {
   explicit SoftmaxImpl(int64_t d) : dim(d) {}
   Tensor forward(const Tensor& x) override;
   std::string extra_repr() const override;
-  const int64_t dim;
+  int64_t dim;
 };
 using Softmax = Handle<SoftmaxImpl, int64_t>;
 
 struct DropoutOptions {
-  DropoutOptions(double probability = 0.5) : p(probability) {}  // NOLINT: nn::Dropout(0.1)
+  DropoutOptions(double probability = 0.5, bool in_place = false) : p(probability), inplace(in_place) {}  // NOLINT
   double p;
+  bool inplace;  ///< overwrite the input
 };
 /// While training: each element becomes 0 with probability p, the others grow by 1 / (1 - p).
 class THIXO_API DropoutImpl : public Module {
@@ -75,7 +87,8 @@ class THIXO_API DropoutImpl : public Module {
   explicit DropoutImpl(const Options& options = {});
   Tensor forward(const Tensor& x) override;
   std::string extra_repr() const override;
-  const double p;
+  double p;
+  bool inplace;
 };
 using Dropout = Handle<DropoutImpl>;
 
@@ -88,7 +101,7 @@ class THIXO_API FlattenImpl : public Module {
   explicit FlattenImpl(const Options& o = {}) : options(o) {}
   Tensor forward(const Tensor& x) override;
   std::string extra_repr() const override;
-  const Options options;
+  Options options;
 };
 using Flatten = Handle<FlattenImpl>;
 
@@ -101,11 +114,11 @@ struct MaxPool2dOptions {
 class THIXO_API MaxPool2dImpl : public Module {
  public:
   using Options = MaxPool2dOptions;
-  explicit MaxPool2dImpl(const IntList& kernel, const Options& o = {}) : kernel_size(kernel), options(o) {}
+  explicit MaxPool2dImpl(const IntList& kernel, const Options& o = {});
   Tensor forward(const Tensor& x) override;
   std::string extra_repr() const override;
-  const IntList kernel_size;
-  const Options options;
+  IntList kernel_size;
+  Options options;
 };
 using MaxPool2d = Handle<MaxPool2dImpl, IntList>;
 
@@ -118,11 +131,11 @@ struct AvgPool2dOptions {
 class THIXO_API AvgPool2dImpl : public Module {
  public:
   using Options = AvgPool2dOptions;
-  explicit AvgPool2dImpl(const IntList& kernel, const Options& o = {}) : kernel_size(kernel), options(o) {}
+  explicit AvgPool2dImpl(const IntList& kernel, const Options& o = {});
   Tensor forward(const Tensor& x) override;
   std::string extra_repr() const override;
-  const IntList kernel_size;
-  const Options options;
+  IntList kernel_size;
+  Options options;
 };
 using AvgPool2d = Handle<AvgPool2dImpl, IntList>;
 
@@ -195,7 +208,7 @@ class THIXO_API CrossEntropyLossImpl : public Module {
   using Options = CrossEntropyLossOptions;
   explicit CrossEntropyLossImpl(const Options& options = {});
   Tensor forward(const Tensor& input, const Tensor& target);
-  const Options options;
+  Options options;
   Buffer weight;
 };
 using CrossEntropyLoss = Handle<CrossEntropyLossImpl>;
@@ -209,7 +222,7 @@ class THIXO_API MSELossImpl : public Module {
   using Options = MSELossOptions;
   explicit MSELossImpl(const Options& o = {}) : options(o) {}
   Tensor forward(const Tensor& input, const Tensor& target);
-  const Options options;
+  Options options;
 };
 using MSELoss = Handle<MSELossImpl>;
 

@@ -16,8 +16,12 @@ namespace thixo {
 struct BindingHooks {
   void (*retain)(void* self) noexcept;
   void (*release)(void* self) noexcept;
+  /// Calls block(arg), which waits for another thread, without holding the language's own lock.
+  void (*wait)(void (*block)(void*), void* arg) = nullptr;
 };
 THIXO_API void set_binding_hooks(BindingHooks hooks);
+/// Inside the library: block(arg), by the binding's `wait` where there is one.
+THIXO_API void wait_outside_binding(void (*block)(void*), void* arg);
 
 class THIXO_API Object {
  public:

@@ -22,6 +22,8 @@ namespace thixo::optim {
 
 /// Settings by name ("lr", "weight_decay", ...); flags are 0 or 1.
 using Settings = std::vector<std::pair<std::string, double>>;
+/// Whether the setting of this name is a flag ("nesterov", "amsgrad", ...).
+THIXO_API bool is_flag(std::string_view setting);
 
 /// Parameters that share settings.
 struct THIXO_API ParamGroup {
@@ -31,11 +33,14 @@ struct THIXO_API ParamGroup {
   double& operator[](std::string_view name);
   double operator[](std::string_view name) const { return const_cast<ParamGroup&>(*this)[name]; }
   bool has(std::string_view name) const;
+  /// Changes a setting or adds it: what schedules keep in a group ("initial_lr", ...).
+  void set(std::string_view name, double value);
 };
 
 /// What an optimizer remembers of one parameter.
 struct ParamState {
   int64_t step = 0;
+  int64_t begun = 0;  ///< steps made before there were tensors: momentum may be turned on later
   std::vector<std::pair<std::string, Tensor>> tensors;  ///< "exp_avg", ...
 };
 
@@ -59,10 +64,13 @@ class THIXO_API Optimizer : public Object {
   /// Parameters without a gradient are left alone.
   virtual void step() = 0;
   void zero_grad(bool set_to_none = true);
+  /// Settings that the group does not have are the defaults; it may have an "initial_lr" for schedules that go on.
   void add_param_group(ParamGroup group);
   std::vector<ParamGroup>& param_groups() { return state_->groups; }
   const std::vector<ParamGroup>& param_groups() const { return state_->groups; }
   ParamState& state_of(const Tensor& param) { return state_->params[param.record()]; }
+  /// Null before the first step of the parameter.
+  const ParamState* find_state(const Tensor& param) const;
   const Ref<OptimizerState>& state() const { return state_; }
   const Settings& defaults() const { return defaults_; }
 
@@ -79,7 +87,8 @@ class THIXO_API Optimizer : public Object {
 /// An optimizer whose step is an update op.
 class THIXO_API FusedOptimizer : public Optimizer {
  public:
-  using Rule = Update (*)(const ParamGroup& group, int64_t step);
+  /// `first`: the step begins with new state tensors.
+  using Rule = Update (*)(const ParamGroup& group, int64_t step, bool first);
   FusedOptimizer(std::vector<ParamGroup> groups, Settings defaults, Rule rule)
       : Optimizer(std::move(groups), std::move(defaults)), rule_(rule) {}
   void step() override;

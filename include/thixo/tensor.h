@@ -137,6 +137,8 @@ class THIXO_API Tensor {
   void zero_grad();
   void retain_grad();
   Ref<Object> grad_fn() const;
+  /// Its name as in print, "AddBackward0"; empty when there is none.
+  std::string grad_fn_name() const;
   void backward(const Tensor& gradient = {}, bool retain_graph = false, bool create_graph = false) const;
   /// f sees the gradient and may return another; the id is for remove_hook.
   int64_t register_hook(std::function<Tensor(const Tensor&)> f) const;

@@ -9,11 +9,9 @@ namespace {
 struct Nested {
   Shape shape;
   DType kind = DType::Bool;  // the highest category of the leaves: Bool, I64, F64, C128
+  bool numpy = false;  // among the leaves are NumPy's float64 or complex128: the result keeps their digits
   bool any = false;
-  std::vector<Tensor> tensors;  // leaves that are tensors of several elements
 };
-
-int category(DType t) { return t == DType::Bool ? 0 : is_int(t) ? 1 : is_float(t) ? 2 : 3; }
 
 void measure(PyObject* o, size_t depth, Nested* n) {
   if (!is_sequence(o)) {
@@ -25,12 +23,10 @@ void measure(PyObject* o, size_t depth, Nested* n) {
                                    : DType::F64;
     if (!is_tensor(o) && !is_number(o))
       throw nb::type_error((std::string("tensor: an element must be a number, not ") + Py_TYPE(o)->tp_name).c_str());
+    n->numpy |= (PyFloat_Check(o) && !PyFloat_CheckExact(o)) || (PyComplex_Check(o) && !PyComplex_CheckExact(o));
     if (!is_tensor(o) && !PyLong_Check(o) && !PyFloat_Check(o) && !PyComplex_Check(o)) t = to_scalar(o).kind();
-    DType canonical = category(t) == 0   ? DType::Bool
-                      : category(t) == 1 ? DType::I64
-                      : category(t) == 2 ? DType::F64
-                                         : DType::C128;
-    if (!n->any || category(canonical) > category(n->kind)) n->kind = canonical;
+    DType widest = t == DType::Bool ? t : is_int(t) ? DType::I64 : is_float(t) ? DType::F64 : DType::C128;
+    n->kind = promote_types(n->kind, widest);  // it begins as the least, Bool
     n->any = true;
     return;
   }
@@ -78,6 +74,7 @@ Tensor from_nested(PyObject* data, PyObject* dtype) {
              : n.kind == DType::F64 ? filled<double>(data, n)
                                     : filled<std::complex<double>>(data, n);
   if (dtype != nullptr && dtype != Py_None) return t.to(to_dtype(dtype));
+  if (n.numpy) return t;
   if (n.kind == DType::F64) return t.to(default_dtype());
   return n.kind == DType::C128 ? t.to(complex_type(default_dtype())) : t;
 }

@@ -71,7 +71,9 @@ Scalar to_scalar(PyObject* o) {
 PyObject* from_scalar(const Scalar& s) {
   switch (s.kind()) {
     case DType::Bool: return PyBool_FromLong(s.to_int() != 0);
-    case DType::I64: return PyLong_FromLongLong(s.to_int());
+    case DType::I64:
+      return s.beyond_int() ? PyLong_FromUnsignedLongLong(static_cast<uint64_t>(s.to_int()))
+                            : PyLong_FromLongLong(s.to_int());
     case DType::F64: return PyFloat_FromDouble(s.to_double());
     default: return PyComplex_FromDoubles(s.to_complex().real(), s.to_complex().imag());
   }
@@ -104,10 +106,10 @@ PyObject* from_shape(const Shape& s) {
 DType to_dtype(PyObject* o) {
   PyDType* d = nullptr;
   if (nb::try_cast<PyDType*>(nb::handle(o), d) && d != nullptr) return d->t;
-  if (o == reinterpret_cast<PyObject*>(&PyFloat_Type)) return default_dtype();
+  if (o == reinterpret_cast<PyObject*>(&PyFloat_Type)) return DType::F64;
   if (o == reinterpret_cast<PyObject*>(&PyBool_Type)) return DType::Bool;
   if (o == reinterpret_cast<PyObject*>(&PyLong_Type)) return DType::I64;
-  if (o == reinterpret_cast<PyObject*>(&PyComplex_Type)) return complex_type(default_dtype());
+  if (o == reinterpret_cast<PyObject*>(&PyComplex_Type)) return DType::C128;
   if (PyUnicode_Check(o)) return dtype_from_name(PyUnicode_AsUTF8(o));
   type_error(std::string("a dtype such as thixo.float32 is needed, not ") + Py_TYPE(o)->tp_name);
 }
@@ -123,6 +125,19 @@ Tensor to_operand(PyObject* o, const char* op, const char* name) {
   if (is_tensor(o)) return unwrap(o);
   if (is_number(o)) return TensorArg(to_scalar(o), SourceLoc()).tensor();
   type_error(std::string(op) + "(): argument '" + name + "' must be a Tensor or a number, not " + Py_TYPE(o)->tp_name);
+}
+
+TensorList tensors_of(nb::handle o, const char* function, const char* name) {
+  if (is_tensor(o.ptr())) return {unwrap(o.ptr())};
+  TensorList out;
+  for (nb::handle t : nb::iter(o)) {
+    if (!is_tensor(t.ptr())) {
+      type_error(std::string(function) + ": " + name + " has a " + Py_TYPE(t.ptr())->tp_name +
+                 ", where tensors belong");
+    }
+    out.push_back(unwrap(t.ptr()));
+  }
+  return out;
 }
 
 Attr to_attr(PyObject* o, const AttrDecl& d, const char* op) {
@@ -142,7 +157,7 @@ Attr to_attr(PyObject* o, const AttrDecl& d, const char* op) {
     case AttrKind::Float: return is_number(o) && !PyComplex_Check(o) ? Attr(to_scalar(o).to_double()) : wrong();
     case AttrKind::Scalar: return is_number(o) || is_tensor(o) ? Attr(to_scalar(o)) : wrong();
     case AttrKind::Dims:
-    case AttrKind::Size: return PyIndex_Check(o) || is_sequence(o) ? Attr(to_shape(o)) : wrong();
+    case AttrKind::Size: return !PyBool_Check(o) && (PyIndex_Check(o) || is_sequence(o)) ? Attr(to_shape(o)) : wrong();
     case AttrKind::DType: return to_dtype(o);
     case AttrKind::Device: return to_device(o);
     case AttrKind::String: return PyUnicode_Check(o) ? Attr(std::string(PyUnicode_AsUTF8(o))) : wrong();
@@ -184,7 +199,11 @@ void add_dtypes(nb::module_& m) {
   }
   nb::class_<Device>(m, "device",
                      "Where data is: cpu, or meta for shapes without data.\n\n>>> thixo.device('cpu').type\n'cpu'")
-      .def(nb::new_([](const char* name) { return Device::parse(name); }))
+      .def(nb::new_([](const std::string& type, std::optional<int> index) {
+             return Device::parse(index ? type + ":" + std::to_string(*index) : type);
+           }),
+           nb::arg("type"), nb::arg("index") = nb::none())
+      .def("__reduce__", [](const Device& d) { return nb::make_tuple(nb::type<Device>(), nb::make_tuple(d.str())); })
       .def("__repr__", [](const Device& d) { return "device(type='" + d.str() + "')"; })
       .def("__str__", &Device::str)
       .def(

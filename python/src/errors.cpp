@@ -76,7 +76,7 @@ void set_error() {
     auto k = static_cast<size_t>(e.type());
     PyErr_SetString(k < std::size(types) ? types[k] : PyExc_TypeError, e.what());
   } catch (const std::bad_cast&) {
-    PyErr_SetString(PyExc_TypeError, "an argument has a type that does not fit");
+    PyErr_SetString(PyExc_TypeError, "an argument, or what a function returned, has a type that does not fit");
   } catch (const std::bad_alloc&) {
     PyErr_NoMemory();
   } catch (const std::exception& e) {
@@ -95,7 +95,9 @@ void add_errors(nb::module_& m) {
                         "A feature that is not there.",
                         "A file that cannot be read or written.",
                         "A fault inside thixo: please report it."};
-  PyObject* base = PyErr_NewExceptionWithDoc("thixo.Error", "Base of all errors of thixo.", nullptr, nullptr);
+  PyObject* base =
+      PyErr_NewExceptionWithDoc("thixo.Error", "Base of all errors of thixo; a RuntimeError besides, as PyTorch's are.",
+                                PyExc_RuntimeError, nullptr);
   m.attr("Error") = nb::handle(base);
   for (size_t k = 0; k < g_types.size(); ++k) {
     std::string name = std::string("thixo.") + error_kind_name(static_cast<ErrorKind>(k));
@@ -108,6 +110,8 @@ void add_errors(nb::module_& m) {
     try {
       std::rethrow_exception(p);
     } catch (const Error&) {
+      set_error();
+    } catch (const std::bad_cast&) {  // what a function of Python gave back
       set_error();
     }
   });

@@ -4,16 +4,17 @@
 namespace thixo::py {
 namespace {
 
+/// An end or a step of a slice: as in Python, a number of any size, cut to 64 bits.
 std::optional<int64_t> bound(PyObject* o) {
   if (o == Py_None) return std::nullopt;
-  nb::object i = nb::steal(PyNumber_Index(o));
-  if (!i.is_valid()) throw nb::python_error();
-  return nb::cast<int64_t>(i);
+  const Py_ssize_t i = PyNumber_AsSsize_t(o, nullptr);
+  if (i == -1 && PyErr_Occurred() != nullptr) throw nb::python_error();
+  return i;
 }
 
 TensorIndex entry(PyObject* o) {
   if (PyBool_Check(o)) return TensorIndex(tensor_from(o, nullptr));
-  if (PyLong_Check(o)) return TensorIndex(nb::cast<int64_t>(nb::handle(o)));
+  if (PyLong_Check(o)) return TensorIndex(to_int(o));
   if (o == Py_None) return NewAxis;
   if (o == Py_Ellipsis) return Ellipsis;
   if (PySlice_Check(o)) {
@@ -23,7 +24,9 @@ TensorIndex entry(PyObject* o) {
   }
   if (is_tensor(o)) return TensorIndex(unwrap(o));
   if (PyIndex_Check(o) && PySequence_Check(o) == 0) return TensorIndex(*bound(o));
-  return TensorIndex(tensor_from(o, nullptr));  // lists and arrays of indices or a mask
+  const nb::object list = PyRange_Check(o) ? nb::steal(PySequence_List(o)) : nb::borrow(o);
+  Tensor t = tensor_from(list.ptr(), nullptr);  // lists and arrays of indices or a mask
+  return TensorIndex(is_sequence(list.ptr()) && t.numel() == 0 ? t.to(DType::I64) : t);
 }
 
 std::vector<TensorIndex> entries(PyObject* key) {
@@ -40,7 +43,7 @@ std::vector<TensorIndex> entries(PyObject* key) {
 
 PyObject* tensor_subscript(PyObject* self, PyObject* key) {
   return guarded([&] {
-    if (PyLong_CheckExact(key)) return wrap(unwrap(self).select(0, nb::cast<int64_t>(nb::handle(key)), SourceLoc()));
+    if (PyLong_CheckExact(key)) return wrap(unwrap(self).select(0, to_int(key), SourceLoc()));
     return wrap(unwrap(self).index(std::span<const TensorIndex>(entries(key))));
   });
 }

@@ -161,7 +161,11 @@ void add_methods_by_hand() {
       "fill_",
       [](nb::object self, nb::object value) {
         Tensor t = unwrap(self.ptr());
-        t.fill_(to_scalar(value.ptr()));
+        if (is_tensor(value.ptr()) && unwrap(value.ptr()).dim() == 0) {
+          t.copy_(unwrap(value.ptr()));  // its gradient is the sum of all
+        } else {
+          t.fill_(to_scalar(value.ptr()));
+        }
         return self;
       },
       nb::arg("value"), "Sets all elements to a value, in place.\n\n>>> thixo.zeros(2).fill_(3)\ntensor([3., 3.])");
@@ -229,11 +233,9 @@ void add_methods_by_hand() {
       nb::gil_scoped_acquire gil;
       nb::object r = (*held)(g);
       if (r.is_none()) return Tensor();
-      if (!is_tensor(r.ptr())) {
-        const std::string type = nb::cast<std::string>(r.type().attr("__name__"));
-        throw nb::type_error(("a hook must return a tensor or None, not " + type).c_str());
-      }
-      return unwrap(r.ptr());
+      if (is_tensor(r.ptr())) return unwrap(r.ptr());
+      const std::string text = std::string("a hook must return a Tensor or None, not a ") + Py_TYPE(r.ptr())->tp_name;
+      throw nb::type_error(text.c_str());
     });
   });
   method("_remove_hook", [](const Tensor& t, int64_t id) { t.remove_hook(id); });

@@ -119,7 +119,7 @@ void add_core(nb::module_& m) {
          std::optional<int64_t> edgeitems, std::optional<int> linewidth, std::optional<bool> sci_mode) {
         PrintOptions o = profile ? PrintOptions() : print_options();
         if (profile == "full") o.threshold = std::numeric_limits<int64_t>::max();
-        if (profile == "short") o.precision = 2;
+        if (profile == "short") o.precision = 2, o.edgeitems = 2;
         o.precision = precision.value_or(o.precision);
         o.threshold = threshold.value_or(o.threshold);
         o.edgeitems = edgeitems.value_or(o.edgeitems);
@@ -156,6 +156,7 @@ NB_MODULE(_thixo, m) {
   add_errors(m);
   add_dtypes(m);
   add_tensor_type(m);
+  add_grad_fn(m);
   add_methods_by_hand();
   add_op_methods();
   add_op_functions(m);

@@ -6,6 +6,12 @@ namespace {
 
 PyTypeObject* g_parameter = nullptr;  // thixo.nn.Parameter
 
+bool is_parameter(const Tensor& t) {
+  void* self = t.defined() ? t.object()->bound() : nullptr;
+  return self != nullptr && g_parameter != nullptr &&
+         PyObject_TypeCheck(static_cast<PyObject*>(self), g_parameter) != 0;
+}
+
 /// A parameter that Python has not seen yet becomes an nn.Parameter.
 nb::object wrap_parameter(const Tensor& t) {
   if (!t.defined() || t.object()->bound() != nullptr || g_parameter == nullptr) return nb::steal(wrap(t));
@@ -104,28 +110,33 @@ void add_module(nb::module_& m) {
                                                   : "";
            })
       .def(
-          "register_parameter",
-          [](nn::Module& self, const std::string& n, const Tensor& t) { self.register_parameter(n, t); },
-          nb::arg("name"), nb::arg("param").none())
+          "_register_parameter",  // an nn.Parameter says itself whether it is frozen
+          [](nn::Module& self, const std::string& n, const Tensor& t, std::optional<bool> requires_grad) {
+            self.register_parameter(n, t, requires_grad.value_or(!is_parameter(t) || t.requires_grad()));
+          },
+          nb::arg("name"), nb::arg("param").none(), nb::arg("requires_grad") = nb::none())
       .def(
-          "register_buffer",
+          "_register_buffer",
           [](nn::Module& self, const std::string& n, const Tensor& t, bool persistent) {
             self.register_buffer(n, t, persistent);
           },
           nb::arg("name"), nb::arg("tensor").none(), nb::arg("persistent") = true)
       .def(
-          "register_module",
+          "_register_module",
           [](nn::Module& self, const std::string& n, nn::Module* c) { self.register_module(n, Ref<nn::Module>(c)); },
           nb::arg("name"), nb::arg("module").none())
-      .def("_swap",
-           [](nn::Module& self, const std::string& n, const Tensor& t) {
+      .def(
+          "_swap",
+          [](nn::Module& self, const std::string& n, const Tensor& t) {
         // For a call with other values: as it is, no leaf is made of it.
-             const Tensor* place = self.find_tensor(n);
-             if (place == nullptr) throw nb::key_error(n.c_str());
-             Tensor before = *place;
-             *const_cast<Tensor*>(place) = t;
-             return before;
-           })
+            const Tensor* place = self.find_tensor(n);
+            if (place == nullptr) throw nb::key_error(n.c_str());
+            Tensor before = *place;
+            *const_cast<Tensor*>(place) = t;
+            return before;
+          },
+          nb::arg("name"), nb::arg("value").none())
+      .def("_is_member", [](nn::Module& self, const std::string& n) { return self.is_member(n); })
       .def("_unregister", [](nn::Module& self, const std::string& n) { return self.unregister(n); })
       .def("_named_children",
            [](nn::Module& self) {
@@ -140,8 +151,9 @@ void add_module(nb::module_& m) {
              return l;
            })
       .def("_named_parameters",
-           [](nn::Module& self, bool recurse) { return pairs(self.named_parameters(recurse), true); })
-      .def("_named_buffers", [](nn::Module& self, bool recurse) { return pairs(self.named_buffers(recurse), false); })
+           [](nn::Module& self, bool recurse, bool once) { return pairs(self.named_parameters(recurse, once), true); })
+      .def("_named_buffers",
+           [](nn::Module& self, bool recurse, bool once) { return pairs(self.named_buffers(recurse, once), false); })
       .def("_member_names",
            [](nn::Module& self) {
              std::vector<std::string> all = self.parameter_names();
@@ -153,8 +165,15 @@ void add_module(nb::module_& m) {
           "get_submodule",
           [](nn::Module& self, const std::string& path) { return nb::cast(&self.get_submodule(path)); },
           nb::arg("target"))
-      .def_prop_ro("training", &nn::Module::training)
-      .def("_train", [](nn::Module& self, bool on) { self.train(on); })
+      .def("_modes", &nn::Module::modes)
+      .def_prop_rw("training", &nn::Module::training, &nn::Module::set_training)
+      .def(
+          "train",
+          [](nb::object self, bool mode) {
+            nb::cast<nn::Module&>(self).nn::Module::train(mode);
+            return self;
+          },
+          nb::arg("mode") = true, "Sets training mode here and below; returns the module.")
       .def("_to_dtype", [](nn::Module& self, nb::object t) { self.to(to_dtype(t.ptr())); })
       .def("_to_channels_last", [](nn::Module& self) { self.to(MemoryFormat::ChannelsLast); })
       .def("_requires_grad", [](nn::Module& self, bool on) { self.requires_grad_(on); })
@@ -170,7 +189,7 @@ void add_module(nb::module_& m) {
           "save", [](nn::Module& self, const std::string& path) { self.save(path); }, nb::arg("path"),
           "Writes the state_dict as a safetensors file.")
       .def(
-          "load",
+          "_load_file",
           [](nn::Module& self, const std::string& path, bool strict) {
             nn::LoadReport r = self.load(path, strict);
             return nb::make_tuple(r.missing, r.unexpected);
@@ -189,6 +208,7 @@ void add_nn(nb::module_& parent) {
   m.def("_ready", [](nb::handle module) { return nb::inst_ready(module); });
   add_module(m);
   add_layers(m);
+  add_simple_layers(m);
 }
 
 }  // namespace thixo::py

@@ -41,7 +41,7 @@ OpResults called(const OpDef& op, std::span<const Tensor> in, std::span<const At
 }
 
 PyObject* run(const OpFunction* f, const Signature& s, const Parse& p) {
-  if (f->form == OpForm::InPlace) {
+  if (f->form == OpForm::InPlace || p.inplace()) {
     {
       Unlocked unlocked(p.in());
       call_op_inplace(*s.op, p.in(), p.attrs(), SourceLoc());
@@ -169,12 +169,35 @@ PyObject* make_op_function(std::vector<const OpDef*> overloads, OpForm form) {
   return reinterpret_cast<PyObject*>(f);
 }
 
+namespace {
+
+bool is_operand(PyObject* o) { return is_tensor(o) || is_number(o); }
+
+/// An operand as it is, a NumPy array as a tensor; none where o is neither.
+nb::object operand_or_array(PyObject* o) {
+  if (is_operand(o)) return nb::borrow(o);
+  const bool array = PyObject_CheckBuffer(o) != 0 && PyObject_HasAttrString(o, "__array_interface__") != 0;
+  return array ? nb::steal(wrap(tensor_from(o, nullptr))) : nb::object();
+}
+
+/// The call with arrays as tensors; NotImplemented where an operand is none of ours.
+PyObject* call_with_arrays(PyObject* (*call)(const OpDef*, PyObject*, PyObject*), const OpDef* op, PyObject* a,
+                           PyObject* b) {
+  return guarded([&] {
+    const nb::object x = operand_or_array(a), y = operand_or_array(b);
+    return x.is_valid() && y.is_valid() ? call(op, x.ptr(), y.ptr()) : Py_NewRef(Py_NotImplemented);
+  });
+}
+
+}  // namespace
+
 PyObject* call_binary(const OpDef* op, PyObject* a, PyObject* b) {
-  if (!(is_tensor(a) || is_number(a)) || !(is_tensor(b) || is_number(b))) return Py_NewRef(Py_NotImplemented);
+  if (!is_operand(a) || !is_operand(b)) return call_with_arrays(call_binary, op, a, b);
   return guarded([&] {
     const Schema& sc = op_schema(*op);
     const char* name = sc.name.c_str();
-    const Tensor in[] = {to_operand(a, name, "input"), to_operand(b, name, "other")};
+    const Tensor in[] = {to_operand(a, name, sc.operands[0].name.c_str()),
+                         to_operand(b, name, sc.operands[1].name.c_str())};
     SmallVec<Attr, 2> attrs;
     for (const AttrDecl& d : sc.attrs) attrs.push_back(d.def);
     return wrap(called(*op, in, attrs)[0]);
@@ -189,10 +212,11 @@ PyObject* call_unary(const OpDef* op, PyObject* a) {
 }
 
 PyObject* call_binary_inplace(const OpDef* op, PyObject* a, PyObject* b) {
-  if (!is_tensor(a) || !(is_tensor(b) || is_number(b))) return Py_NewRef(Py_NotImplemented);
+  if (!is_tensor(a)) return Py_NewRef(Py_NotImplemented);
+  if (!is_operand(b)) return call_with_arrays(call_binary_inplace, op, a, b);
   return guarded([&] {
     const Schema& sc = op_schema(*op);
-    const Tensor in[] = {unwrap(a), to_operand(b, sc.name.c_str(), "other")};
+    const Tensor in[] = {unwrap(a), to_operand(b, sc.name.c_str(), sc.operands[1].name.c_str())};
     SmallVec<Attr, 2> attrs;
     for (const AttrDecl& d : sc.attrs) attrs.push_back(d.def);
     {

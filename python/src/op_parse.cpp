@@ -21,6 +21,19 @@ size_t distance(const std::string& a, const std::string& b) {
   return row[b.size()];
 }
 
+bool truth(PyObject* o) {
+  const int t = PyObject_IsTrue(o);
+  if (t < 0) throw nb::python_error();
+  return t == 1;
+}
+
+/// An int, or what stands for one: a NumPy integer, a tensor of one integer.
+bool is_size(PyObject* o) {
+  if (PyLong_CheckExact(o)) return true;
+  if (is_tensor(o)) return unwrap(o).dim() == 0 && is_int(unwrap(o).dtype());
+  return PyIndex_Check(o) != 0 && PyBool_Check(o) == 0;
+}
+
 }  // namespace
 
 Parse::Parse(const Signature& s, OpForm form, TensorAsNumber tensors, PyObject* const* args, size_t nargs,
@@ -48,9 +61,9 @@ void Parse::place_positional(PyObject* const* args, size_t nargs) {
   if (method) slots_[static_cast<size_t>(s_.receiver)] = args[next++];
   for (; param < s_.positional && next < nargs; ++param) {
     if (method && static_cast<int>(param) == s_.receiver) continue;
-    if (gathers(param) && PyLong_CheckExact(args[next]) && next + 1 < nargs && PyLong_CheckExact(args[next + 1])) {
+    if (gathers(param) && is_size(args[next]) && next + 1 < nargs && is_size(args[next + 1])) {
       gather_param_ = static_cast<int>(param);
-      while (next < nargs && PyLong_CheckExact(args[next])) gathered_.push_back(to_int(args[next++]));
+      while (next < nargs && is_size(args[next])) gathered_.push_back(to_int(args[next++]));
       slots_[param] = Py_None;
       continue;
     }
@@ -85,15 +98,21 @@ size_t Parse::find(PyObject* key) const {
   for (size_t i = 0; i < s_.names.size(); ++i) {
     if (s_.names[i] == key) return i;
   }
-  const char* text = PyUnicode_AsUTF8(key);
-  std::string_view name = text;
-  // The array API's spellings beside PyTorch's.
-  if (name == "axis") name = "dim";
-  if (name == "keepdims") name = "keepdim";
-  for (size_t i = 0; i < s_.names.size(); ++i) {
-    if (name == PyUnicode_AsUTF8(s_.names[i])) return i;
+  auto place = [&](std::string_view name) {
+    size_t i = 0;
+    while (i < s_.names.size() && name != PyUnicode_AsUTF8(s_.names[i])) ++i;
+    return i;
+  };
+  // Where an op lacks the name: the array API's spellings beside PyTorch's, PyTorch's older name of what is 1 or 0, and
+  // a number as scatter's source.
+  static constexpr std::pair<std::string_view, std::string_view> kOthers[] = {
+      {"axis", "dim"}, {"keepdims", "keepdim"}, {"unbiased", "correction"}, {"value", "src"}};
+  const std::string_view name = PyUnicode_AsUTF8(key);
+  size_t found = place(name);
+  for (const auto& [other, ours] : kOthers) {
+    if (found == s_.names.size() && name == other) found = place(ours);
   }
-  return s_.names.size();
+  return found;
 }
 
 void Parse::special(PyObject* key, PyObject* value) {
@@ -102,9 +121,9 @@ void Parse::special(PyObject* key, PyObject* value) {
     if (value != Py_None && !is_tensor(value)) fail("argument 'out' must be a Tensor");
     out_ = value == Py_None ? nullptr : value;
   } else if (name == "requires_grad" && s_.schema->creation) {
-    const int truth = PyObject_IsTrue(value);
-    if (truth < 0) throw nb::python_error();
-    requires_grad_ = truth == 1;
+    requires_grad_ = truth(value);
+  } else if (name == "inplace" && s_.schema->inplace) {
+    inplace_ = truth(value);
   } else if ((name == "device" || name == "layout" || name == "pin_memory") && s_.schema->creation) {
     if (name == "device" && value != Py_None && !(to_device(value) == Device())) fail("only device 'cpu' is supported");
   } else {

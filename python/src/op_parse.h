@@ -19,6 +19,7 @@ class Parse {
   std::span<const Attr> attrs() const { return attrs_; }
   PyObject* out() const { return out_; }
   bool requires_grad() const { return requires_grad_; }
+  bool inplace() const { return inplace_; }  ///< inplace=True of functions, beside the form with the underscore
 
  private:
   const char* op() const { return s_.schema->name.c_str(); }
@@ -44,7 +45,7 @@ class Parse {
   SmallVec<int64_t, 8> gathered_;
   int gather_param_ = -1;
   PyObject* out_ = nullptr;
-  bool requires_grad_ = false;
+  bool requires_grad_ = false, inplace_ = false;
 };
 
 }  // namespace thixo::py

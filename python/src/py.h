@@ -6,12 +6,15 @@
 
 #include <nanobind/nanobind.h>
 // Here and not where they are needed: a source that lacks one compiles and fails at its first call.
+#include <cxxabi.h>
 #include <nanobind/stl/function.h>
 #include <nanobind/stl/map.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
+
+#include <thread>
 
 #include "thixo/registry.h"
 #include "thixo/tensor.h"
@@ -24,6 +27,7 @@ struct PyTensor {
   PyObject_HEAD Object* object;  // a TensorRecord, owned
   PyObject* dict;
   PyObject* weak;
+  bool custom;  ///< made by a Python autograd.Function, which may refer back to it
 };
 extern PyTypeObject* tensor_type;
 
@@ -47,13 +51,19 @@ template <class F> PyObject* guarded(F&& f) {
     return nullptr;
   }
 }
-template <class F> int guarded_int(F&& f) {
+template <class F> auto guarded_int(F&& f) -> decltype(f()) {
   try {
     return f();
   } catch (...) {
     set_error();
     return -1;
   }
+}
+
+/// Where a thread stays that comes back to Python when the interpreter has ended: CPython before 3.14 would unwind it
+/// with pthread_exit, through frames that must not be left so.
+[[noreturn]] inline void stay() {
+  while (true) std::this_thread::sleep_for(std::chrono::hours(1));
 }
 
 /// Lets other Python threads run during a call on much data: for a short one the lock would cost more than it frees.
@@ -71,12 +81,34 @@ class Unlocked {
   Unlocked() {
     if (std::exchange(much_, false)) release();
   }
+  /// For waiting.
+  struct Always {};
+  explicit Unlocked(Always) : state_(PyEval_SaveThread()) {}
   ~Unlocked() {
-    if (state_ != nullptr) PyEval_RestoreThread(state_);
+    if (state_ != nullptr) take_lock();
   }
   Unlocked(const Unlocked&) = delete;
+  /// f with the lock, which is given back after it.
+  template <class F> void locked(F&& f) {
+    take_lock();
+    state_ = nullptr;
+    try {
+      f();
+    } catch (...) {
+      state_ = PyEval_SaveThread();
+      throw;
+    }
+    state_ = PyEval_SaveThread();
+  }
 
  private:
+  void take_lock() {
+    try {
+      PyEval_RestoreThread(state_);
+    } catch (const abi::__forced_unwind&) {
+      stay();
+    }
+  }
   void release() {
     much_ = true;
     state_ = PyEval_SaveThread();
@@ -84,6 +116,14 @@ class Unlocked {
   static inline thread_local bool much_ = false;
   PyThreadState* state_ = nullptr;
 };
+
+/// For C++ objects that count their references: from then on Python does.
+template <class T> auto counted() {
+  return nb::intrusive_ptr<T>([](T* o, PyObject* self) noexcept {
+    int64_t held = o->bind(self);
+    for (int64_t i = 0; i < held; ++i) Py_INCREF(self);
+  });
+}
 
 // convert.cpp
 bool is_number(PyObject* o);             ///< bool, int, float, complex or a NumPy scalar
@@ -99,6 +139,8 @@ Device to_device(PyObject* o);
 Tensor to_operand(PyObject* o, const char* op, const char* name);
 /// thixo.tensor(...): nested sequences, numbers, arrays; copies.
 Tensor tensor_from(PyObject* data, PyObject* dtype);
+/// A tensor, or the tensors of an iterable; TypeError names the function and its argument.
+TensorList tensors_of(nb::handle o, const char* function, const char* name);
 /// The attribute value for a Python object; TypeError names op and attribute.
 /// An int or what has __index__; OverflowError beyond 64 bits.
 int64_t to_int(PyObject* o);
@@ -113,12 +155,23 @@ PyObject* call_binary(const OpDef* op, PyObject* a, PyObject* b);
 PyObject* call_unary(const OpDef* op, PyObject* a);
 PyObject* call_binary_inplace(const OpDef* op, PyObject* a, PyObject* b);
 
+// transforms.cpp
+/// For the garbage collector: what a Python autograd.Function that made this tensor refers to.
+int visit_function(const PyTensor& t, visitproc visit, void* arg);
+
+// operators.cpp
+std::vector<PyType_Slot> operator_slots();
+
+// grad_fn.cpp
+PyObject* wrap_grad_fn(const Tensor& t);  ///< t.grad_fn, new reference
+
 // indexing.cpp
 PyObject* tensor_subscript(PyObject* self, PyObject* key);
 int tensor_assign(PyObject* self, PyObject* key, PyObject* value);
 
 // tensor_type.cpp and others: parts of the module
 void add_tensor_type(nb::module_& m);
+void add_grad_fn(nb::module_& m);
 void add_dtypes(nb::module_& m);
 void add_errors(nb::module_& m);
 void add_op_functions(nb::module_& m);
@@ -128,6 +181,8 @@ void add_core(nb::module_& m);
 void add_methods_by_hand();  // before add_op_methods: nanobind refuses names that exist
 void add_op_methods();
 void add_nn(nb::module_& m);
+void add_optim(nb::module_& m);
+void add_data(nb::module_& m);
 void add_training(nb::module_& m);
 void add_transforms(nb::module_& m);
 

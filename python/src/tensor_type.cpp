@@ -1,10 +1,11 @@
-// The Python type thixo.Tensor: identity with the C++ record, operators, attributes.
+// The Python type thixo.Tensor: identity with the C++ record, attributes. operators.cpp has the operators.
 #include <structmember.h>
 
 #include <algorithm>
 #include <unordered_map>
 
 #include "py.h"
+#include "thixo/autograd.h"
 
 namespace thixo::py {
 
@@ -36,10 +37,17 @@ void release_python(void* self) noexcept {
   Py_DECREF(static_cast<PyObject*>(self));
 }
 
+void wait_without_gil(void (*block)(void*), void* arg) {
+  if (Py_IsInitialized() == 0 || PyGILState_Check() == 0) return block(arg);
+  nb::gil_scoped_release unlocked;
+  block(arg);
+}
+
 int tensor_traverse(PyObject* self, visitproc visit, void* arg) {
-  Py_VISIT(reinterpret_cast<PyTensor*>(self)->dict);
+  const auto& t = *reinterpret_cast<PyTensor*>(self);
+  Py_VISIT(t.dict);
   Py_VISIT(Py_TYPE(self));
-  return 0;
+  return t.custom ? visit_function(t, visit, arg) : 0;
 }
 int tensor_clear(PyObject* self) {
   Py_CLEAR(reinterpret_cast<PyTensor*>(self)->dict);
@@ -75,105 +83,18 @@ PyObject* tensor_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
     if (data == nullptr || PyLong_Check(data)) {
       t = empty(PyTuple_GET_SIZE(args) == 0 ? Shape{Dim(0)} : to_shape(args));
     } else {
-      t = is_tensor(data) ? unwrap(data).detach() : tensor_from(data, nullptr);
+      t = is_tensor(data) ? unwrap(data).detach() : tensor_from(data, nullptr).to(default_dtype());
     }
     return wrap_as(type, t);
   });
 }
 int tensor_init(PyObject*, PyObject*, PyObject*) { return 0; }
 
-// ---- operators ----
-
-const OpDef* op(const char* name) {
-  const OpDef* d = op_named(name);
-  if (d == nullptr) throw InternalError(std::string("the binding asks for an op '") + name + "' that is not there");
-  return d;
-}
-#define THIXO_BINARY(NAME, OP)                         \
-  PyObject* NAME(PyObject* a, PyObject* b) {           \
-    static const OpDef* d = op(OP);                    \
-    return call_binary(d, a, b);                       \
-  }                                                    \
-  PyObject* NAME##_inplace(PyObject* a, PyObject* b) { \
-    static const OpDef* d = op(OP);                    \
-    return call_binary_inplace(d, a, b);               \
-  }
-THIXO_BINARY(number_add, "add")
-THIXO_BINARY(number_sub, "sub")
-THIXO_BINARY(number_mul, "mul")
-THIXO_BINARY(number_div, "div")
-#undef THIXO_BINARY
-#define THIXO_BINARY_ONLY(NAME, OP)          \
-  PyObject* NAME(PyObject* a, PyObject* b) { \
-    static const OpDef* d = op(OP);          \
-    return call_binary(d, a, b);             \
-  }
-THIXO_BINARY_ONLY(number_matmul, "matmul")
-THIXO_BINARY_ONLY(number_and, "bitwise_and")
-THIXO_BINARY_ONLY(number_or, "bitwise_or")
-THIXO_BINARY_ONLY(number_xor, "bitwise_xor")
-THIXO_BINARY_ONLY(number_mod, "remainder")
-#undef THIXO_BINARY_ONLY
-PyObject* number_pow(PyObject* a, PyObject* b, PyObject*) {
-  static const OpDef* d = op("pow");
-  return call_binary(d, a, b);
-}
-PyObject* number_floordiv(PyObject* a, PyObject* b) {
-  return guarded([&]() -> PyObject* {
-    if (!(is_tensor(a) || is_number(a)) || !(is_tensor(b) || is_number(b))) return Py_NewRef(Py_NotImplemented);
-    static const OpDef* d = op("div");
-    const Tensor in[] = {to_operand(a, "floordiv", "input"), to_operand(b, "floordiv", "other")};
-    const Attr attrs[] = {std::string("floor")};
-    return wrap(call_op(*d, in, attrs, SourceLoc())[0]);
-  });
-}
-PyObject* number_neg(PyObject* a) {
-  static const OpDef* d = op("neg");
-  return call_unary(d, a);
-}
-PyObject* number_abs(PyObject* a) {
-  static const OpDef* d = op("abs");
-  return call_unary(d, a);
-}
-PyObject* number_invert(PyObject* a) {
-  static const OpDef* d = op("logical_not");
-  return call_unary(d, a);
-}
-PyObject* number_pos(PyObject* a) { return Py_NewRef(a); }
-int number_bool(PyObject* a) {
-  return guarded_int([&] {
-    Tensor t = unwrap(a);
-    if (t.numel().value() != 1) {
-      throw ValueError("the truth of a tensor with " + std::to_string(t.numel().value()) + " elements is ambiguous")
-          .fix("use any() or all()");
-    }
-    Scalar s = t.item_scalar();
-    return s.to_complex() != std::complex<double>(0) ? 1 : 0;
-  });
-}
-PyObject* number_float(PyObject* a) {
-  return guarded([&] { return PyFloat_FromDouble(unwrap(a).item_scalar().to_double()); });
-}
-PyObject* number_int(PyObject* a) {
-  return guarded([&] { return PyLong_FromLongLong(unwrap(a).item_scalar().to_int()); });
-}
-PyObject* number_index(PyObject* a) {
-  return guarded([&]() -> PyObject* {
-    Tensor t = unwrap(a);
-    if (!is_int(t.dtype()) && t.dtype() != DType::Bool)
-      throw nb::type_error("only integer tensors of one element can be an index");
-    return PyLong_FromLongLong(t.item_scalar().to_int());
-  });
-}
-PyObject* compare(PyObject* a, PyObject* b, int kind) {
-  static const OpDef* ops[] = {op("lt"), op("le"), op("eq"), op("ne"), op("gt"), op("ge")};
-  return call_binary(ops[kind], a, b);
-}
 Py_ssize_t tensor_length(PyObject* self) {
-  return guarded_int([&]() -> int {
+  return guarded_int([&]() -> Py_ssize_t {
     Tensor t = unwrap(self);
     if (t.dim() == 0) throw nb::type_error("len() of a 0-d tensor");
-    return static_cast<int>(t.size(0).value());
+    return t.size(0).value();
   });
 }
 Py_hash_t tensor_hash(PyObject* self) { return static_cast<Py_hash_t>(reinterpret_cast<uintptr_t>(self) >> 4); }
@@ -219,19 +140,15 @@ int set_grad(PyObject* s, PyObject* v, void*) {
   });
 }
 PyObject* get_is_leaf(PyObject* s, void*) { return PyBool_FromLong(unwrap(s).is_leaf()); }
-struct GradFn {
-  Ref<Object> node;
-};
 PyObject* get_grad_fn(PyObject* s, void*) {
-  return guarded([&]() -> PyObject* {
-    Ref<Object> node = unwrap(s).grad_fn();
-    return node ? nb::cast(GradFn{std::move(node)}).release().ptr() : Py_NewRef(Py_None);
-  });
+  return guarded([&] { return wrap_grad_fn(unwrap(s)); });
 }
 PyObject* get_transposed(PyObject* s, void*) {
   return guarded([&]() -> PyObject* {
     Tensor t = unwrap(s);
-    return wrap(t.dim() < 2 ? t : t.transpose(0, 1));
+    Shape reversed;
+    for (int64_t d = t.dim(); d-- > 0;) reversed.push_back(d);
+    return wrap(t.dim() < 2 ? t : t.permute(reversed));
   });
 }
 PyObject* get_m_transposed(PyObject* s, void*) {
@@ -243,7 +160,7 @@ PyObject* get_data(PyObject* s, void*) {
 int set_data(PyObject* s, PyObject* v, void*) {
   return guarded_int([&] {
     if (v == nullptr || !is_tensor(v)) throw nb::type_error("data must be a Tensor");
-    unwrap(s).detach().copy_(unwrap(v));
+    set_data(unwrap(s), unwrap(v));
     return 0;
   });
 }
@@ -261,7 +178,7 @@ PyGetSetDef getset[] = {
     {"grad", get_grad, set_grad, "the accumulated gradient, or None", nullptr},
     {"is_leaf", get_is_leaf, nullptr, "not made by a recorded op", nullptr},
     {"grad_fn", get_grad_fn, nullptr, "what made this tensor in the recorded graph, or None", nullptr},
-    {"T", get_transposed, nullptr, "the first two dims swapped", nullptr},
+    {"T", get_transposed, nullptr, "all dims in the opposite order", nullptr},
     {"mT", get_m_transposed, nullptr, "the last two dims swapped", nullptr},
     {"data", get_data, set_data, "the same values without history", nullptr},
     {"_version", get_version, nullptr, "writes to the storage so far", nullptr},
@@ -291,16 +208,8 @@ PyObject* wrap_as(PyTypeObject* type, const Tensor& t) {
 }
 
 void add_tensor_type(nb::module_& m) {
-  nb::class_<GradFn>(m, "_GradFn")
-      .def(
-          "__eq__",
-          [](const GradFn& a, nb::handle o) {
-            GradFn* b = nullptr;
-            return nb::try_cast<GradFn*>(o, b) && b != nullptr && b->node == a.node;
-          },
-          nb::arg("other").none());
-  set_binding_hooks({retain_python, release_python});
-  PyType_Slot slots[] = {
+  set_binding_hooks({retain_python, release_python, wait_without_gil});
+  std::vector<PyType_Slot> slots = {
       {Py_tp_new, slot(tensor_new)},
       {Py_tp_init, slot(tensor_init)},
       {Py_tp_dealloc, slot(tensor_dealloc)},
@@ -308,41 +217,18 @@ void add_tensor_type(nb::module_& m) {
       {Py_tp_clear, slot(tensor_clear)},
       {Py_tp_repr, slot(tensor_repr)},
       {Py_tp_hash, slot(tensor_hash)},
-      {Py_tp_richcompare, slot(compare)},
       {Py_tp_iter, slot(tensor_iter)},
       {Py_tp_getset, getset},
       {Py_tp_members, members},
       {Py_tp_doc, const_cast<char*>(
                       "A multi-dimensional array with gradients.\n\n>>> thixo.tensor([1., 2.]) * 3\ntensor([3., 6.])")},
-      {Py_nb_add, slot(number_add)},
-      {Py_nb_subtract, slot(number_sub)},
-      {Py_nb_multiply, slot(number_mul)},
-      {Py_nb_true_divide, slot(number_div)},
-      {Py_nb_floor_divide, slot(number_floordiv)},
-      {Py_nb_remainder, slot(number_mod)},
-      {Py_nb_power, slot(number_pow)},
-      {Py_nb_matrix_multiply, slot(number_matmul)},
-      {Py_nb_and, slot(number_and)},
-      {Py_nb_or, slot(number_or)},
-      {Py_nb_xor, slot(number_xor)},
-      {Py_nb_negative, slot(number_neg)},
-      {Py_nb_positive, slot(number_pos)},
-      {Py_nb_absolute, slot(number_abs)},
-      {Py_nb_invert, slot(number_invert)},
-      {Py_nb_bool, slot(number_bool)},
-      {Py_nb_float, slot(number_float)},
-      {Py_nb_int, slot(number_int)},
-      {Py_nb_index, slot(number_index)},
-      {Py_nb_inplace_add, slot(number_add_inplace)},
-      {Py_nb_inplace_subtract, slot(number_sub_inplace)},
-      {Py_nb_inplace_multiply, slot(number_mul_inplace)},
-      {Py_nb_inplace_true_divide, slot(number_div_inplace)},
       {Py_mp_length, slot(tensor_length)},
       {Py_mp_subscript, slot(tensor_subscript)},
-      {Py_mp_ass_subscript, slot(tensor_assign)},
-      {0, nullptr}};
+      {Py_mp_ass_subscript, slot(tensor_assign)}};
+  for (const PyType_Slot& s : operator_slots()) slots.push_back(s);
+  slots.push_back({0, nullptr});
   PyType_Spec spec{"thixo.Tensor", sizeof(PyTensor), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
-                   slots};
+                   slots.data()};
   tensor_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
   if (tensor_type == nullptr) throw nb::python_error();
   m.attr("Tensor") = nb::handle(reinterpret_cast<PyObject*>(tensor_type));

@@ -45,6 +45,18 @@ struct PythonFunction : autograd::Function {
   }
 };
 
+}  // namespace
+
+int visit_function(const PyTensor& t, visitproc visit, void* arg) {
+  auto* f = t.object == nullptr ? nullptr : dynamic_cast<PythonFunction*>(autograd::sole_function(*t.object));
+  if (f == nullptr) return 0;
+  Py_VISIT(f->cls.ptr());
+  Py_VISIT(f->ctx.ptr());
+  return 0;
+}
+
+namespace {
+
 void add_autograd(nb::module_& m) {
   using nb::arg;
   m.def("_is_grad_enabled", &is_grad_enabled);
@@ -76,7 +88,12 @@ void add_autograd(nb::module_& m) {
       .def("mark_dirty", &autograd::FunctionContext::mark_dirty)
       .def("set_materialize_grads", &autograd::FunctionContext::set_materialize_grads);
   m.def("_apply_function", [](nb::object cls, nb::object ctx, const List& inputs) {
-    return autograd::apply(make_ref<PythonFunction>(std::move(cls), std::move(ctx)), inputs, SourceLoc());
+    auto f = make_ref<PythonFunction>(std::move(cls), std::move(ctx));
+    nb::object results = nb::cast(autograd::apply(std::move(f), inputs, SourceLoc()));
+    for (nb::handle r : results) {
+      if (is_tensor(r.ptr())) reinterpret_cast<PyTensor*>(r.ptr())->custom = true;
+    }
+    return results;
   });
   nb::class_<autograd::DetectAnomaly>(m, "_DetectAnomaly").def(nb::init<>());
   m.def("_post_accumulate_hook", [](const Tensor& t, nb::callable f) {
@@ -113,12 +130,12 @@ void add_func(nb::module_& m) {
     func::Jvp r = func::jvp(fn(f), in, tangents);
     return nb::make_tuple(r.outputs, r.tangents);
   });
-  m.def("_func_jacrev",
-        [fn](nb::callable f, const List& in, int argnum) { return func::jacrev(fn(f), argnum)(in)[0]; });
-  m.def("_func_jacfwd",
-        [fn](nb::callable f, const List& in, int argnum) { return func::jacfwd(fn(f), argnum)(in)[0]; });
-  m.def("_func_hessian",
-        [fn](nb::callable f, const List& in, int argnum) { return func::hessian(fn(f), argnum)(in)[0]; });
+  m.def("_func_jacrev", [fn](nb::callable f, const List& in, const func::ArgNums& argnums) {
+    return func::jacrev(fn(std::move(f)), argnums)(in);
+  });
+  m.def("_func_jacfwd", [fn](nb::callable f, const List& in, const func::ArgNums& argnums) {
+    return func::jacfwd(fn(std::move(f)), argnums)(in);
+  });
 }
 
 void add_profiler(nb::module_& m) {
@@ -143,13 +160,22 @@ void add_compile(nb::module_& m) {
   nb::class_<CompiledFunction>(m, "_CompiledFunction")
       .def("__init__",
            [](CompiledFunction* self, nb::callable f) {
-             new (self) CompiledFunction(callable<TensorList, const TensorList&>(std::move(f)));
+             auto call = callable<std::pair<TensorList, int64_t>, const TensorList&>(std::move(f));
+             new (self) CompiledFunction([call](const TensorList& args, int64_t* form) {
+               auto [tensors, number] = call(args);
+               *form = number;
+               return std::move(tensors);
+             });
            })
       .def(
           "__call__",
           [](CompiledFunction& f, const TensorList& args, const std::string& key) {
+            std::optional<std::pair<TensorList, int64_t>> out;  // None: the caller runs the function itself
+            if (CompiledFunction::is_part()) return out;
             nb::gil_scoped_release unlocked;  // the function, while it is recorded, takes the lock itself
-            return f(args, key);
+            out.emplace();
+            out->first = f(args, key, &out->second);
+            return out;
           },
           nb::arg("args"), nb::arg("key") = "")
       .def(

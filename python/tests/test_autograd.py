@@ -312,3 +312,90 @@ def test_what_backward_saved_must_not_be_overwritten():
     y.detach().add_(1)
     with pytest.raises(ValueError, match="exp"):
         z.backward()
+
+
+def function(forward, backward=lambda ctx, *g: g[0]):
+    return type("Mine", (autograd.Function,), {"forward": staticmethod(forward), "backward": staticmethod(backward)})
+
+
+def test_what_a_custom_function_returns_besides_tensors_comes_back():
+    seen = []
+    mine = function(lambda ctx, x: (x * 2, 5, x + 1), lambda ctx, *g: seen.append(g) or g[0] * 2 + g[2])
+    x = thixo.ones(2, requires_grad=True)
+    y, five, z = mine.apply(x)
+    (y + z).sum().backward()
+    assert five == 5 and seen[0][1] is None and x.grad.tolist() == [3, 3]
+
+
+def test_wrong_results_of_user_functions():
+    x = thixo.ones(2, requires_grad=True)
+    with pytest.raises(TypeError, match=r"Mine.forward must return tensors, not int"):
+        function(lambda ctx, x: 5).apply(x)
+    for bad, kind, text in [
+        (lambda ctx, g: 3, TypeError, r"Mine: backward returned int as gradient 0, not a tensor or None"),
+        (lambda ctx, g: (g, g), ValueError, r"Mine: backward returned 2 gradients for 1 arguments"),
+        (lambda ctx, g: (), ValueError, r"Mine: backward returned 0 gradients for 1 arguments"),
+    ]:
+        with pytest.raises(kind, match=text):
+            function(lambda ctx, x: x * 2, bad).apply(x).sum().backward()
+    y = x * 2
+    y.register_hook(lambda g: 3)
+    with pytest.raises(TypeError, match="a hook must return a Tensor or None, not a int"):
+        y.sum().backward()
+    with pytest.raises(TypeError):
+        autograd.gradcheck(lambda v: 3.0, [thixo.ones(2, **F64)])
+
+
+def test_a_context_is_closed_after_errors():
+    kept = []
+
+    class Fails(autograd.Function):
+        @staticmethod
+        def forward(ctx, x, where):
+            ctx.save_for_backward(x)
+            ctx.where = where
+            kept.append(ctx)
+            if where == "forward":
+                raise RuntimeError("in forward")
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            raise RuntimeError("in backward")
+
+    x = thixo.full((300,), 1.0, requires_grad=True)
+    for where in ("forward", "backward"):
+        with pytest.raises(RuntimeError, match=f"in {where}"):
+            Fails.apply(x, where).sum().backward()
+    gc.collect()
+    for ctx in kept:
+        for use in (lambda c: c.saved_tensors, lambda c: c.needs_input_grad, lambda c: c.save_for_backward()):
+            with pytest.raises(ValueError, match="Fails: its context was used outside of forward and backward"):
+                use(ctx)
+
+
+def test_nodes_have_the_names_of_their_ops():
+    class Twice(autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 2
+
+    x = thixo.ones(2, requires_grad=True)
+    results = {
+        "AddBackward0": x + 1,
+        "MulBackward0": x * 2,
+        "SumBackward0": x.sum(),
+        "IndexSelectBackward0": x.index_select(0, thixo.tensor([0])),
+        "TwiceBackward": Twice.apply(x),
+    }
+    for name, y in results.items():
+        assert y.grad_fn.name() == name and type(y.grad_fn).__name__ == name
+        assert repr(y.grad_fn).startswith(f"<{name} object at 0x")
+        assert repr(y).endswith(f", grad_fn=<{name}>)")
+    assert type((x + 1).grad_fn) is type((x + 2).grad_fn)
+    y = x + 1
+    assert y.grad_fn == y.grad_fn and len({y.grad_fn, y.grad_fn}) == 1 and y.grad_fn != (x + 1).grad_fn

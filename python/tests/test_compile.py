@@ -233,3 +233,25 @@ def test_groups_that_wait_for_each_other_stay_apart():
 
     for got, want in zip(gradients(thixo.compile(f)), gradients(f), strict=True):
         assert thixo.allclose(got, want, atol=1e-6)
+
+
+def test_a_compiled_module_follows_its_modes_and_settings():
+    net = thixo.nn.Sequential(thixo.nn.Linear(2, 2), thixo.nn.Dropout(1.0))
+    compiled, x = thixo.compile(net), thixo.ones(1, 2)
+    assert compiled(x).tolist() == [[0, 0]]
+    changes = (
+        lambda: net[1].eval(),
+        lambda: net.train(),
+        lambda: setattr(net[1], "p", 0.0),
+        lambda: setattr(net[0], "weight", thixo.nn.Parameter(thixo.zeros(2, 2))),
+        lambda: net.__setitem__(0, thixo.nn.Linear(2, 2)),
+        lambda: setattr(net[0], "bias", None),
+    )
+    for change in changes:
+        change()
+        assert thixo.allclose(compiled(x), net(x))
+
+
+def test_a_composite_may_give_another_ones_result_back():
+    f = thixo.compile(lambda x: x.log_softmax(-1).logsumexp(-1))
+    assert f(thixo.tensor(2.0)).item() == 0

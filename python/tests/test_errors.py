@@ -170,6 +170,13 @@ def test_integers_that_do_not_fit():
             call(1 << 70)
 
 
+def test_errors_are_pythons_and_runtime_errors_besides():
+    for name, builtin in (("ShapeError", ValueError), ("DTypeError", TypeError), ("IndexError", IndexError)):
+        assert issubclass(getattr(thixo, name), builtin) and issubclass(getattr(thixo, name), RuntimeError)
+    with pytest.raises(RuntimeError, match="add"):
+        ones(2) + ones(3)
+
+
 def test_errors_of_arguments_pass_through():
     class Undecided:
         def __bool__(self):

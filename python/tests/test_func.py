@@ -82,6 +82,44 @@ def test_jacobians_and_hessian_agree():
     close(func.hessian(lambda x: (x**3).sum())(x), np.diag([3.0, 12.0]))
 
 
+@pytest.mark.parametrize("jacobian", [func.jacrev, func.jacfwd])
+def test_jacobians_have_the_forms_of_results_and_arguments(jacobian):
+    v = thixo.tensor([1.0, 2.0])
+    a, b = jacobian(lambda x: (x * 2, x.sum()))(v)
+    close(a, [[2, 0], [0, 2]])
+    close(b, [1, 1])
+    named = jacobian(lambda x: {"square": x * x, "rest": [x.sum()]})(v)
+    close(named["square"], [[2, 0], [0, 4]])
+    close(named["rest"][0], [1, 1])
+    by_args = jacobian(lambda x, y: (x * y, x), argnums=(0, 1))(v, v + 2)
+    close(by_args[0][0], [[3, 0], [0, 4]])
+    close(by_args[0][1], [[1, 0], [0, 2]])
+    close(by_args[1][1], [[0, 0], [0, 0]])
+    by_tree = jacobian(lambda p: p["w"] * p["x"])({"w": v, "x": v + 2})
+    close(by_tree["x"], [[1, 0], [0, 2]])
+
+
+def test_hessians_have_the_blocks_between_arguments():
+    x, y = thixo.tensor([1.0, 2.0]), thixo.tensor([3.0, 4.0])
+    h = func.hessian(lambda x, y: (x * x * y).sum(), argnums=(0, 1))(x, y)
+    close(h[0][0], [[6, 0], [0, 8]])
+    close(h[0][1], [[2, 0], [0, 4]])
+    close(h[1][0], [[2, 0], [0, 4]])
+    close(h[1][1], [[0, 0], [0, 0]])
+    h = func.hessian(lambda p: (p["x"] ** 2 * p["y"]).sum())({"x": x, "y": y})
+    close(h["y"]["x"], [[2, 0], [0, 4]])
+    close(h["x"]["x"], [[6, 0], [0, 8]])
+
+
+def test_grad_wants_one_tensor():
+    v = thixo.ones(2)
+    for f in (lambda x: (x.sum(), x), lambda x: {"loss": x.sum()}, lambda x: 3.0):
+        with pytest.raises(ValueError, match="must return one tensor"):
+            func.grad(f)(v)
+        with pytest.raises(ValueError, match="must return one tensor"):
+            func.grad_and_value(f)(v)
+
+
 def test_vjp_and_jvp():
     def f(x, y):
         return x * y, x + y
@@ -172,3 +210,16 @@ def test_stack_module_state_makes_an_ensemble():
     for i, m in enumerate(models):
         close(out[i], m(x).detach().numpy())
     assert buffers == {}
+
+
+def test_out_under_vmap():
+    x = thixo.randn(4, 3)
+
+    def into(a):
+        return thixo.add(a, 1, out=a * 0)
+
+    close(func.vmap(into)(x), x.numpy() + 1)
+    with pytest.raises(ValueError, match="writes a value of this transform"):
+        func.vmap(lambda a: thixo.add(a, 1, out=thixo.empty(3)))(x)
+    with pytest.raises(ValueError, match="writes a value of this transform"):
+        func.vmap(lambda a: thixo.logsumexp(a, 0, out=thixo.empty(())))(x)

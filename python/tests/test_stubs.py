@@ -56,11 +56,19 @@ def test_names_used_in_annotations_exist(path):
                 assert used <= known | {"dict", "list", "tuple", "type"}, f.name
 
 
+def test_hidden_bases_give_their_public_ones():
+    for path, name, base in [("optim/__init__.pyi", "Adam", "Optimizer"), ("nn/__init__.pyi", "ModuleList", "Module")]:
+        (c,) = (n for n in TREES[path].body if isinstance(n, ast.ClassDef) and n.name == name)
+        assert [b.id for b in c.bases] == [base]
+
+
 def test_every_method_of_tensor_is_there():
     (tensor,) = (n for n in TREES["__init__.pyi"].body if isinstance(n, ast.ClassDef) and n.name == "Tensor")
     public = {n for n in vars(thixo.Tensor) if not n.startswith("_")}
     assert public - names_in(tensor.body) == set()
     assert {"__add__", "__rmul__", "__getitem__", "__eq__", "__len__"} <= names_in(tensor.body)
+    in_place = {n for n in vars(thixo.Tensor) if n.startswith("__i") and f"__{n[3:]}" in vars(thixo.Tensor)}
+    assert "__ifloordiv__" in in_place and in_place <= names_in(tensor.body)
 
 
 def test_arguments_are_those_of_the_schema():

@@ -26,6 +26,19 @@ def test_gradients_of_third_order():
         assert y.item() == pytest.approx(want)
 
 
+def test_gradients_are_clipped():
+    w = thixo.ones(3, dtype=thixo.float16, requires_grad=True)
+    w.grad = thixo.tensor([300.0, 400.0, 0.0], dtype=thixo.float16)
+    assert nn.utils.clip_grad_norm_(w, 5.0).item() == pytest.approx(500)
+    assert w.grad.tolist() == pytest.approx([3, 4, 0], rel=1e-2)
+    nn.utils.clip_grad_value_(w, 1.5)
+    assert w.grad.tolist() == [1.5, 1.5, 0]
+    nn.utils.clip_grad_value_(iter([w]), 1.0)
+    assert w.grad.tolist() == [1, 1, 0]
+    with pytest.raises(TypeError, match="clip_grad_norm_: parameters has a float"):
+        nn.utils.clip_grad_norm_([w, 1.0], 1.0)
+
+
 def test_custom_function():
     class Cube(thixo.autograd.Function):
         @staticmethod

@@ -1,6 +1,7 @@
 """compile: the same function, recorded at its first call and replayed as one plan."""
 
 import functools
+import itertools
 import weakref
 
 from . import _thixo
@@ -13,6 +14,8 @@ class CompiledFunction:
     def __init__(self, fn):
         self.fn = fn
         self._programs = {}
+        module = fn if hasattr(fn, "training") else getattr(fn, "__self__", None)
+        self._module = module if hasattr(module, "training") else None
         functools.update_wrapper(self, fn, updated=())
 
     def _prepare(self, args, kwargs):
@@ -25,13 +28,17 @@ class CompiledFunction:
         return program, tensors
 
     def _modes(self):
-        module = self.fn if hasattr(self.fn, "training") else getattr(self.fn, "__self__", None)
-        return "" if module is None or not hasattr(module, "training") else f"|training={module.training}"
+        m = self._module
+        if m is None:
+            return ""
+        return f"|modes={m._modes():x}" if isinstance(m, _thixo._nn.Module) else f"|training={m.training}"
 
     def __call__(self, *args, **kwargs):
         program, tensors = self._prepare(args, kwargs)
         out = program.run(tensors)
-        return unflatten(program.out_spec, iter(out))
+        if out is None:  # part of another recording, or of a transform
+            return self.fn(*args, **kwargs)
+        return unflatten(program.forms[out[1]], iter(out[0]))
 
     def __get__(self, obj, cls=None):
         return self if obj is None else functools.partial(self, obj)
@@ -41,18 +48,21 @@ class CompiledFunction:
 
 
 class _Program:
-    """One way to call the function: with arguments of this form. `flat` is held here and not by C++, where the garbage
-    collector does not look: net.step = thixo.compile(net.step) would never go."""
+    """One way to call the function: with arguments of this form. It stands for several recordings (shapes, dtypes, grad
+    mode), and each returns what it does: `forms` has their specs, by the number that the recording keeps. `flat` and
+    the specs are held here and not by C++, where the garbage collector does not look: net.step =
+    thixo.compile(net.step) would never go."""
 
     def __init__(self, fn, spec):
-        self.out_spec = None
+        self.forms = {}
+        numbers = itertools.count()
         this = weakref.ref(self)
 
         def flat(tensors):
             args, kwargs = unflatten(spec, iter(tensors))
-            out = []
-            this().out_spec = flatten(fn(*args, **kwargs), out)
-            return out
+            out, form = [], next(numbers)
+            this().forms[form] = flatten(fn(*args, **kwargs), out)
+            return out, form
 
         self.flat = flat
         held = weakref.ref(flat)

@@ -52,7 +52,7 @@ def save(obj, f):
     >>> net = thixo.nn.Linear(2, 1)
     >>> thixo.save(net.state_dict(), "net.safetensors")
     >>> net.load_state_dict(thixo.load("net.safetensors"))
-    ([], [])
+    <All keys matched successfully>
     """
     import json
 

@@ -73,7 +73,13 @@ def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
     >>> thixo.isclose(thixo.tensor([1., 2.]), thixo.tensor([1., 2.1]))
     tensor([ True, False])
     """
-    close = ((input - other).abs() <= atol + rtol * other.abs()).logical_or(input == other)
+    exact = input == other
+    input, other = (
+        t if t.dtype.is_floating_point or t.dtype.is_complex else t.to(_thixo.float64) for t in (input, other)
+    )
+    distance = (input - other).abs()
+    near = distance.isfinite().logical_and(distance <= atol + rtol * other.abs())  # infinity is close to itself alone
+    close = exact.logical_or(near)
     return close.logical_or((input != input).logical_and(other != other)) if equal_nan else close
 
 

@@ -1,5 +1,7 @@
 """Parts of Tensor that are simplest in Python: sizes, dtype shorthands, arrays, hooks, copies."""
 
+import weakref
+
 from . import _thixo
 from ._thixo import Tensor
 
@@ -39,14 +41,14 @@ _thixo._set_size_type(Size)
 
 
 class RemovableHandle:
-    """What register_hook returns; remove() takes the hook away. Also a context manager."""
+    """What registering a hook returns; remove() takes the hook away. Also a context manager."""
 
-    def __init__(self, tensor, hook_id):
-        self._tensor, self._id = tensor, hook_id
+    def __init__(self, remove):
+        self._remove = remove
 
     def remove(self):
         """Takes the hook away."""
-        self._tensor._remove_hook(self._id)
+        self._remove()
 
     def __enter__(self):
         return self
@@ -83,6 +85,34 @@ def __complex__(self):
     return complex(self.item())
 
 
+def _register(tensor, register, hook):
+    """Of a leaf, C++ holds a function that finds the hook in the tensor: there the garbage collector sees it."""
+    if not tensor.is_leaf:
+        number = register(tensor, hook)
+        return RemovableHandle(lambda: tensor._remove_hook(number))
+    this, key = weakref.ref(tensor), object()
+    number = register(tensor, lambda value: this().__dict__["_hooks"][key](value))
+    hooks = tensor.__dict__.setdefault("_hooks", {})
+    hooks[key] = hook
+
+    def remove():
+        tensor._remove_hook(number)
+        hooks.pop(key, None)
+
+    return RemovableHandle(remove)
+
+
+def __contains__(self, element):
+    same = self == element
+    if not isinstance(same, Tensor):
+        raise TypeError(f"a tensor holds numbers, not {type(element).__name__}")
+    return same.any().item()
+
+
+def __reversed__(self):
+    return self if self.dim() == 0 else self.flip(0)
+
+
 def register_hook(self, hook):
     """Calls hook(grad) when the gradient is computed; what it returns replaces it.
 
@@ -91,7 +121,7 @@ def register_hook(self, hook):
     >>> x.sum().backward(); x.grad
     tensor([10.])
     """
-    return RemovableHandle(self, self._register_hook(hook))
+    return _register(self, Tensor._register_hook, hook)
 
 
 def register_post_accumulate_grad_hook(self, hook):
@@ -102,7 +132,7 @@ def register_post_accumulate_grad_hook(self, hook):
     >>> x.sum().backward()
     tensor([1.])
     """
-    return RemovableHandle(self, _thixo._post_accumulate_hook(self, hook))
+    return _register(self, _thixo._post_accumulate_hook, hook)
 
 
 def _shorthand(dtype, name):
@@ -172,6 +202,40 @@ def _sizes(size):
     return tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
 
 
+def _reshaping(name, example):
+    def form(self, *args, **kwargs):
+        if self.requires_grad:
+            raise _thixo.ValueError(f"{name}_: a tensor that takes part in gradients keeps its shape; use {name}()")
+        self.data = getattr(self, name)(*args, **kwargs)
+        return self
+
+    form.__name__ = form.__qualname__ = name + "_"
+    form.__doc__ = f"What {name} gives, in place: over the same memory.\n\n>>> thixo.ones(1, 2).{example}.shape\n"
+    return form
+
+
+_RESHAPING = {
+    "squeeze": ("squeeze_(0)", [2]),
+    "unsqueeze": ("unsqueeze_(0)", [1, 1, 2]),
+    "t": ("t_()", [2, 1]),
+    "transpose": ("transpose_(0, 1)", [2, 1]),
+}
+for _name, (_example, _shape) in _RESHAPING.items():
+    _f = _reshaping(_name, _example)
+    _f.__doc__ += f"thixo.Size({_shape})"
+    setattr(Tensor, _f.__name__, _f)
+
+
+def nonzero(self, *, as_tuple=False):
+    """The places of elements that are not zero, a row each; as_tuple: the indices along each dim, as x[...] takes them.
+
+    >>> thixo.tensor([[0, 1], [2, 0]]).nonzero(as_tuple=True)
+    (tensor([0, 1]), tensor([1, 0]))
+    """
+    places = _thixo.ops.nonzero(self.reshape(1) if as_tuple and self.dim() == 0 else self)
+    return tuple(places.unbind(1)) if as_tuple else places
+
+
 def new_tensor(self, data, *, dtype=None, requires_grad=False):
     """A tensor with a copy of the data, of this tensor's dtype unless another is given.
 
@@ -217,6 +281,11 @@ def new_ones(self, *size, dtype=None, requires_grad=False):
     return _thixo.ops.ones(_sizes(size), dtype=dtype or self.dtype, requires_grad=requires_grad)
 
 
+def _attributes(self):
+    """What a copy has too: hooks stay with the tensor that they watch."""
+    return {k: v for k, v in self.__dict__.items() if k != "_hooks"}
+
+
 def __deepcopy__(self, memo):
     if id(self) in memo:
         return memo[id(self)]
@@ -226,14 +295,14 @@ def __deepcopy__(self, memo):
 
     twin = _thixo._make_subclass(type(self), self.detach().clone(), self.requires_grad)
     memo[id(self)] = twin
-    twin.__dict__.update(copy.deepcopy(self.__dict__, memo))
+    twin.__dict__.update(copy.deepcopy(_attributes(self), memo))
     if self.grad is not None:
         twin.grad = self.grad.clone()
     return twin
 
 
 def __reduce_ex__(self, protocol):
-    state = self.__dict__ or None
+    state = _attributes(self) or None
     args = (type(self), _thixo._to_bytes(self), self.dtype, tuple(self.shape), self.requires_grad)
     return _rebuild, args, state
 
@@ -243,12 +312,13 @@ def _rebuild(cls, values, dtype, shape, requires_grad):
 
 
 for _f in (
-    numpy, __dlpack__, __dlpack_device__, __format__, __complex__, register_hook,
+    numpy, __contains__, __reversed__, __dlpack__, __dlpack_device__, __format__, __complex__, register_hook,
     register_post_accumulate_grad_hook, type_as, cpu, is_signed, is_same_size, new_tensor, new_empty, new_full,
-    new_zeros, new_ones, __deepcopy__, __reduce_ex__,
+    new_zeros, new_ones, nonzero, __deepcopy__, __reduce_ex__,
 ):  # fmt: skip
     setattr(Tensor, _f.__name__, _f)
 Tensor.is_cpu = property(lambda self: True, doc="Whether the tensor is in the processor's memory.")
 Tensor.is_cuda = property(lambda self: False, doc="Whether the tensor is on a CUDA device.")
 Tensor.ndimension = Tensor.dim
+Tensor.__array_priority__ = 1000  # array * tensor and numpy.float64(2) * tensor are tensors
 Tensor.nelement = Tensor.numel

@@ -52,8 +52,24 @@ class _Context:
 
     def __init__(self, cls, args, places):
         self._cls, self._args, self._places = cls, args, places
-        self._core = None
-        self._single = False
+        self._open = None
+
+    @property
+    def _core(self):
+        """What C++ has of this call, while forward or backward runs: it may free it afterwards."""
+        if self._open is None:
+            raise _thixo.ValueError(
+                f"{self._cls.__name__}: its context was used outside of forward and backward\n"
+                "  fix   keep what you need of it (ctx.saved_tensors, say) while they run"
+            )
+        return self._open
+
+    def _with(self, core, f, *args):
+        before, self._open = self._open, core
+        try:
+            return f(*args)
+        finally:
+            self._open = before
 
     def save_for_backward(self, *tensors):
         """Keeps tensors for backward; an overwritten one is an error there."""
@@ -87,15 +103,27 @@ class _Context:
         self._core.set_materialize_grads(value)
 
     def _forward(self, core, inputs):
-        self._core = core
         args = list(self._args)
         for place, t in zip(self._places, inputs, strict=True):
             args[place] = t
-        out = self._run(args)
-        self._core = None
+        out = self._with(core, self._run, args)
         self._args = [None if isinstance(a, Tensor) else a for a in self._args]  # the graph holds what it needs
-        self._single = isinstance(out, Tensor)
-        return [out] if self._single else list(out)
+        self._single = not isinstance(out, (tuple, list))
+        self._out = [out] if self._single else list(out)
+        self._out_places = [i for i, t in enumerate(self._out) if isinstance(t, Tensor)]
+        if not self._out_places:
+            raise TypeError(f"{self._cls.__name__}.forward must return tensors, not {type(out).__name__}")
+        tensors = [self._out[i] for i in self._out_places]
+        for i in self._out_places:
+            self._out[i] = None  # what else forward returned stays; the graph holds the tensors
+        return tensors
+
+    def _results(self, tensors):
+        """What forward returned, with these tensors in their places."""
+        out = list(self._out)
+        for place, t in zip(self._out_places, tensors, strict=True):
+            out[place] = t
+        return out[0] if self._single else tuple(out)
 
     def _run(self, args):
         if self._cls.setup_context is Function.setup_context:
@@ -105,9 +133,10 @@ class _Context:
         return out
 
     def _backward(self, core, grads):
-        self._core = core
-        out = self._cls.backward(self, *grads)
-        self._core = None
+        all_grads = [None] * len(self._out)
+        for place, g in zip(self._out_places, grads, strict=True):
+            all_grads[place] = g
+        out = self._with(core, self._cls.backward, self, *all_grads)
         out = tuple(out) if isinstance(out, (tuple, list)) else (out,)
         return self._of_tensors(out)
 
@@ -163,7 +192,7 @@ class Function:
         places = [i for i, a in enumerate(args) if isinstance(a, Tensor)]
         ctx = _Context(cls, list(args), places)
         out = _thixo._apply_function(cls, ctx, [args[i] for i in places])
-        return out[0] if ctx._single else tuple(out)
+        return ctx._results(out)
 
 
 def _checked(f):

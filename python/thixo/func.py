@@ -4,6 +4,7 @@ Arguments and results may be tensors, or tuples, lists and dicts of them.
 """
 
 import functools
+import itertools
 
 from . import _thixo
 from ._thixo import Tensor
@@ -69,6 +70,11 @@ class _Flat:
         return trees[0] if _single(argnums) else trees
 
 
+def _form(spec):
+    """What a result is, for errors."""
+    return spec[1].__name__ if spec[0] in "ds" else type(spec[1]).__name__
+
+
 def grad(func, argnums=0, has_aux=False):
     """The function that gives the gradient of func, which returns one element.
 
@@ -95,7 +101,18 @@ def grad_and_value(func, argnums=0, has_aux=False):
     def gradient_and_value(*args, **kwargs):
         flat = _Flat(func, args, kwargs, has_aux)
         _, places = flat.chosen(argnums)
-        results = _thixo._func_grad(flat, flat.tensors, places, True)
+
+        def scalar(tensors):
+            out = flat(tensors)
+            if flat.out_spec[0] != "t":
+                raise _thixo.ValueError(
+                    "grad: the function must return one tensor\n"
+                    f"  got   {_form(flat.out_spec)}\n"
+                    "  fix   return the loss alone; for more results use has_aux=True, or jacrev for their derivatives"
+                )
+            return out
+
+        results = _thixo._func_grad(scalar, flat.tensors, places, True)
         n = len(results) - len(places)
         value, aux = flat.split(results[:n])
         gradients = flat.rebuild(argnums, results[n:])
@@ -189,37 +206,42 @@ def jvp(func, primals, tangents, *, has_aux=False):
     return (value, derivative, aux) if has_aux else (value, derivative)
 
 
-def _jacobian(kind):
-    def transform(func, argnums=0):
-        @functools.wraps(func)
-        def jacobian(*args, **kwargs):
-            flat = _Flat(func, args, kwargs)
-            _, places = flat.chosen(argnums)
-            return flat.rebuild(argnums, [kind(flat, flat.tensors, p) for p in places])
+def _jacobian(kind, func, argnums):
+    """The function that gives, in the form of func's result, the Jacobians in the form of the chosen arguments."""
 
-        return jacobian
+    @functools.wraps(func)
+    def jacobian(*args, **kwargs):
+        flat = _Flat(func, args, kwargs)
+        _, places = flat.chosen(argnums)
+        results = iter(kind(flat, flat.tensors, places))
+        blocks = [flat.rebuild(argnums, itertools.islice(results, len(places))) for _ in range(flat.results)]
+        return _unflatten(flat.out_spec, iter(blocks))
 
-    return transform
+    return jacobian
 
 
 def jacrev(func, argnums=0):
     """The Jacobian of func, [result dims, argument dims], row by row: for few results.
 
+    Results and arguments may be trees: a Jacobian stands in the place of each result, by each chosen argument.
+
     >>> thixo.func.jacrev(lambda x: x * x)(thixo.tensor([1., 2.]))
     tensor([[2., 0.],
             [0., 4.]])
     """
-    return _jacobian(_thixo._func_jacrev)(func, argnums)
+    return _jacobian(_thixo._func_jacrev, func, argnums)
 
 
 def jacfwd(func, argnums=0):
     """The Jacobian of func, [result dims, argument dims], column by column: for few inputs.
 
+    Results and arguments may be trees: a Jacobian stands in the place of each result, by each chosen argument.
+
     >>> thixo.func.jacfwd(lambda x: x * x)(thixo.tensor([1., 2.]))
     tensor([[2., 0.],
             [0., 4.]])
     """
-    return _jacobian(_thixo._func_jacfwd)(func, argnums)
+    return _jacobian(_thixo._func_jacfwd, func, argnums)
 
 
 def hessian(func, argnums=0):
@@ -229,11 +251,27 @@ def hessian(func, argnums=0):
     tensor([[ 6.,  0.],
             [ 0., 12.]])
     """
-    return _jacobian(_thixo._func_hessian)(func, argnums)
+    return jacfwd(jacrev(func, argnums), argnums)
 
 
-def functional_call(module, parameter_and_buffer_dicts, args=None, kwargs=None):
-    """The module called with other values for some of its parameters and buffers, by name.
+def _with_tied(module, given):
+    """`given`, and its values under all other names of the same tensors."""
+    names = {}
+    for name, t in [*module._named_parameters(True, False), *module._named_buffers(True, False)]:
+        names.setdefault(t, []).append(name)
+    out = dict(given)
+    for same in names.values():
+        values = [given[n] for n in same if n in given]
+        if any(v is not values[0] for v in values):
+            text = f"functional_call: {', '.join(n for n in same if n in given)} are one tensor but get several values"
+            raise _thixo.ValueError(text + "\n  fix   give one of them, or pass tie_weights=False")
+        out.update((n, values[0]) for n in same if values)
+    return out
+
+
+def functional_call(module, parameter_and_buffer_dicts, args=None, kwargs=None, *, tie_weights=True):
+    """The module called with other values for some of its parameters and buffers, by name; what the module uses under
+    several names changes under all of them.
 
     >>> net = thixo.nn.Linear(2, 1, bias=False)
     >>> thixo.func.functional_call(net, {"weight": thixo.ones(1, 2)}, thixo.ones(2))
@@ -242,9 +280,10 @@ def functional_call(module, parameter_and_buffer_dicts, args=None, kwargs=None):
     dicts = parameter_and_buffer_dicts
     dicts = [dicts] if isinstance(dicts, dict) else list(dicts)
     args = () if args is None else args if isinstance(args, tuple) else (args,)
+    given = {n: v for d in dicts for n, v in d.items()}
     before = []
     try:
-        for name, value in ((n, v) for d in dicts for n, v in d.items()):
+        for name, value in (_with_tied(module, given) if tie_weights else given).items():
             path, _, last = name.rpartition(".")
             owner = module.get_submodule(path) if path else module
             try:

@@ -104,8 +104,10 @@ AtomicFile::AtomicFile(const std::string& path, int64_t bytes) : path_(behind_li
     throw IoError("cannot write '" + path + "': it is " + (S_ISDIR(old.st_mode) ? "a folder" : "no regular file"));
   }
   static std::atomic<unsigned> number{0};
-  temporary_ = path_ + ".tmp-" + std::to_string(getpid()) + "-" + std::to_string(number++);
-  fd_ = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  do {  // a killed process of the same id, as in a container that was started again, may have left files
+    temporary_ = path_ + ".tmp-" + std::to_string(getpid()) + "-" + std::to_string(number++);
+    fd_ = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  } while (fd_ < 0 && errno == EEXIST);
   if (fd_ < 0) {
     temporary_.clear();
     throw cannot("write", path, errno);

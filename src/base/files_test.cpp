@@ -48,6 +48,16 @@ TEST_F(Files, NotCommittedLeavesTheOldFile) {
   EXPECT_EQ(entries(), 1u);
 }
 
+TEST_F(Files, WhatAKilledRunLeftIsNoObstacle) {
+  write_file(path("a"), "old");
+  for (int i = 0; i < 64; ++i) {  // a process of the same id has left the next temporary files
+    const std::string left = path("a") + ".tmp-" + std::to_string(getpid()) + "-" + std::to_string(i);
+    if (!fs::exists(left)) write_file(left, "left");
+  }
+  write_file(path("a"), "new");
+  EXPECT_EQ(read_file(path("a")), "new");
+}
+
 TEST_F(Files, KeepsPermissionsAndLinks) {
   write_file(path("a"), "old");
   chmod(path("a").c_str(), 0600);

@@ -9,7 +9,8 @@
 namespace thixo::codegen {
 namespace {
 
-bool sign_matters(Expr e) {
+/// Whether integers of type t are read as signed or unsigned numbers, not as bits.
+bool sign_matters(Expr e, DType t) {
   bool found = false;
   visit(e, [&](Expr n) {
     switch (n->op) {
@@ -22,8 +23,8 @@ bool sign_matters(Expr e) {
       case ExprOp::Le:
       case ExprOp::Abs:
       case ExprOp::Shr:
-      case ExprOp::Pow: found |= n->args[0].dtype() == DType::U64; break;
-      case ExprOp::Cast: found |= n->args[0].dtype() == DType::U64 && !is_int(n->dtype); break;
+      case ExprOp::Pow: found |= n->args[0].dtype() == t; break;
+      case ExprOp::Cast: found |= n->args[0].dtype() == t && !is_int(n->dtype); break;
       default: break;
     }
   });
@@ -95,8 +96,8 @@ PointwiseForm pointwise_form(const OpDef& op, DType t, std::span<const Attr> att
   switch (t) {
     case DType::U32: return form_of_type(op, DType::I64, attrs);
     case DType::U64: {
-      PointwiseForm f = form_of_type(op, DType::U64, attrs);
-      return sign_matters(f.value) ? f : form_of_type(op, DType::I64, attrs);
+      PointwiseForm f = form_of_type(op, DType::U64, attrs), bits = form_of_type(op, DType::I64, attrs);
+      return sign_matters(f.value, DType::U64) || sign_matters(bits.value, DType::I64) ? f : bits;
     }
     default: return form_of_type(op, compute_type(t), attrs);
   }

@@ -45,7 +45,7 @@ std::optional<Named> traced_by_value(const Call& call, const SmallVec<int64_t, 8
   Naming n = name_by_value(call, sizes);
   std::optional<Trace> first = trace_named(call, n, true_hints(n, sizes));
   if (!first) return std::nullopt;
-  const std::optional<Trace> second = trace_named(call, n, other_hints(n));
+  const std::optional<Trace> second = trace_named(call, n, other_hints(n, sizes));
   const bool generic = second && first->graph.str() == second->graph.str() && same_numbers(*first, *second);
   return generic ? std::optional(Named{std::move(*first), std::move(n)}) : std::nullopt;
 }
@@ -55,7 +55,7 @@ std::optional<Named> traced_split(const Call& call, const SmallVec<int64_t, 8>& 
   const std::string text = by_value.trace.graph.str();
   for (Naming& n : split_namings(call, sizes)) {
     try {
-      std::optional<Trace> t = trace_named(call, n, other_hints(n));
+      std::optional<Trace> t = trace_named(call, n, other_hints(n, sizes));
       if (t && merged_text(t->graph, n) == text && same_numbers(*t, by_value.trace))
         return Named{std::move(*t), std::move(n)};
     } catch (const Error&) {
@@ -191,7 +191,7 @@ std::optional<RowForm> form_of(Named& named, std::string* why) {
   const auto stored = [&](ValueId v) {
     return std::find(t.graph.outputs.begin(), t.graph.outputs.end(), v) != t.graph.outputs.end();
   };
-  const SizeHints hints(other_hints(named.naming));  // shape rules are asked again
+  const SizeHints hints(other_hints(named.naming, {}));  // shape rules are asked again
   std::optional<Scheduled> s = schedule(t.graph, nodes, stored, [](ValueId) { return Strides(); }, "row", why);
   if (!s) return std::nullopt;
   RowForm form;

@@ -141,12 +141,19 @@ Hints true_hints(const Naming& n, const SmallVec<int64_t, 8>& sizes) {
   return h;
 }
 
-Hints other_hints(const Naming& n) {
-  constexpr int64_t primes[] = {1009, 2003, 3001, 4001, 5003, 6007, 7001, 8009};
+Hints other_hints(const Naming& n, const SmallVec<int64_t, 8>& sizes) {
+  // Small, so that the product of as many as a tensor may have dims is still a size.
+  constexpr int64_t primes[] = {53, 59, 61, 67, 71, 73, 79, 83, 89, 97, 101, 103, 107, 109, 113, 127};
+  constexpr size_t count = std::size(primes);
   Hints h;
+  size_t next = 0;
   for (const RowForm::SizeName& s : n.names) {
-    const auto i = static_cast<int64_t>(h.size());
-    h.emplace_back(s.name, primes[i % 8] * (1 + i / 8));
+    int64_t v = 0;
+    do {
+      v = primes[next % count] * static_cast<int64_t>(1 + next / count);
+      ++next;
+    } while (std::find(sizes.begin(), sizes.end(), v) != sizes.end());
+    h.emplace_back(s.name, v);
   }
   return h;
 }

@@ -23,7 +23,7 @@ std::string merged_text(const Graph& g, const Naming& n);
 
 using Hints = std::vector<std::pair<std::string, int64_t>>;
 Hints true_hints(const Naming& n, const SmallVec<int64_t, 8>& sizes);
-/// Other numbers, all different: a decomposition that computes with sizes gives itself away.
-Hints other_hints(const Naming& n);
+/// Numbers that are none of `sizes`, all different: a decomposition that computes with sizes gives itself away.
+Hints other_hints(const Naming& n, const SmallVec<int64_t, 8>& sizes);
 
 }  // namespace thixo::codegen

@@ -130,12 +130,11 @@ Strides Domain::aligned_strides(ValueId v) const {
   return out;
 }
 
-Strides Domain::row_strides(ValueId v) const {
+Strides Domain::row_strides(ValueId v, size_t rank) const {
   const Shape& s = group_.gv(v).shape;
-  if (!is_short(s)) return aligned_strides(v);
   const Strides own = group_.strides(v);
   Strides out(shape_.size(), 0);
-  for (size_t d = 0; d < s.size(); ++d) out[d] = one(s[d]) ? Dim(0) : own[d];
+  for (size_t d = 0; d < s.size(); ++d) out[d + rank - s.size()] = one(s[d]) ? Dim(0) : own[d];
   return out;
 }
 

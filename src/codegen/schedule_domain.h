@@ -27,8 +27,8 @@ class Domain {
   Expr component(size_t d) const;
   /// Strides of an outside value in the domain's dims; 0 where it is broadcast.
   Strides aligned_strides(ValueId v) const;
-  /// A row node's outside operand: its shape may lack the reduced dims.
-  Strides row_strides(ValueId v) const;
+  /// The same of an operand of a row node of that rank: it may lack the reduced dims, and then broadcasts without them.
+  Strides row_strides(ValueId v, size_t rank) const;
   /// Flat index of an outside value with these aligned strides.
   Expr flat_index(const Strides& s, bool row_only) const;
 

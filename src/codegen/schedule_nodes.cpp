@@ -37,7 +37,9 @@ void NodeValues::add_pointwise(int index) {
   Expr body = pointwise_expr(*n.op, t, n.attrs, &params);
   int level = 0;
   std::vector<Expr> operands;
-  for (ValueId v : n.in) operands.push_back(v < 0 || group_.number(v) != nullptr ? Expr() : operand(v, row, &level));
+  for (ValueId v : n.in)
+    operands.push_back(v < 0 || group_.number(v) != nullptr ? Expr()
+                                                            : operand(v, row, group_.gv(result).shape.size(), &level));
   body = substitute(body, [&](Expr e) -> Expr {
     if (e->op == ExprOp::Input) {
       const auto k = static_cast<size_t>(e->i);
@@ -179,8 +181,8 @@ void NodeValues::define(ValueId v, Expr e, bool full, int level) {
 
 // ---- operands ----
 
-/// Operand v of a pointwise node whose result is a row value or a full one.
-Expr NodeValues::operand(ValueId v, bool row_node, int* level) {
+/// Operand v of a pointwise node whose result, of that rank, is a row value or a full one.
+Expr NodeValues::operand(ValueId v, bool row_node, size_t rank, int* level) {
   auto known = values_.find(v);
   if (known != values_.end()) {
     if (known->second.full && row_node) refuse("a full value read by a row value");
@@ -190,7 +192,7 @@ Expr NodeValues::operand(ValueId v, bool row_node, int* level) {
     *level = std::max(*level, known->second.level);
     return known->second.expr;
   }
-  Strides s = row_node ? domain_.row_strides(v) : domain_.aligned_strides(v);
+  Strides s = row_node ? domain_.row_strides(v, rank) : domain_.aligned_strides(v);
   return load_value(v, domain_.flat_index(s, row_node));
 }
 

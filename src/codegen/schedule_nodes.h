@@ -45,7 +45,7 @@ class NodeValues {
   bool keeps_its_type(ValueId v, Expr e) const;
   void define(ValueId v, Expr e, bool full, int level);
 
-  Expr operand(ValueId v, bool row_node, int* level);
+  Expr operand(ValueId v, bool row_node, size_t rank, int* level);
   Expr load_value(ValueId v, Expr index);
   Expr number_as(ValueId v, DType t) const;
   Expr own_param(int index, const std::string& attr, DType t);

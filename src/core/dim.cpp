@@ -14,32 +14,38 @@
 #include "thixo/error.h"
 
 namespace thixo {
-namespace {
 
 // --- the table of interned nodes
 
-struct Interned {
-  DimNode node;
-  std::string text;
-};
-
-struct Table {
+struct DimTable {
+  struct Interned {
+    DimNode node;
+    std::string text;
+  };
   std::mutex mutex;
   std::deque<Interned> nodes;  // addresses stay
-  std::map<std::tuple<char, std::string, int64_t, int64_t>, int64_t> index;
+  std::map<std::tuple<char, std::string, int64_t, int64_t>, Dim> index;
+
+  static Dim handle(size_t place) { return Dim(Dim::Raw{Dim::kFirst + static_cast<int64_t>(place)}); }
+  static size_t place(Dim handle) { return static_cast<size_t>(handle.raw() - Dim::kFirst); }
+  bool full() const { return nodes.size() >= Dim::kHandles; }
 };
 
-Table& table() {
-  static Table* t = new Table;  // sizes in static objects outlive everything else
+namespace {
+
+using Interned = DimTable::Interned;
+
+DimTable& table() {
+  static DimTable* t = new DimTable;  // sizes in static objects outlive everything else
   return *t;
 }
 
 thread_local DimResolver resolver_of_thread = nullptr;
 
 const Interned& interned(Dim d) {
-  Table& t = table();
+  DimTable& t = table();
   std::lock_guard lock(t.mutex);
-  return t.nodes[static_cast<size_t>(d.raw() - INT64_MIN)];
+  return t.nodes[DimTable::place(d)];
 }
 
 int precedence(Dim d) {
@@ -59,15 +65,52 @@ std::string node_text(const DimNode& n) {
   }
 }
 
-// The handle as a raw number; Dim itself is made of it by its integer constructor.
 Dim intern(DimNode node) {
   std::string text = node_text(node);
-  Table& t = table();
+  DimTable& t = table();
   std::lock_guard lock(t.mutex);
   auto key = std::make_tuple(node.op, node.name, node.a.raw(), node.b.raw());
-  auto [it, fresh] = t.index.try_emplace(key, INT64_MIN + static_cast<int64_t>(t.nodes.size()));
-  if (fresh) t.nodes.push_back({std::move(node), std::move(text)});
-  return Dim(it->second);
+  if (auto known = t.index.find(key); known != t.index.end()) return known->second;
+  if (t.full()) throw InternalError("too many symbolic sizes").got(std::to_string(t.nodes.size()));
+  Dim made = DimTable::handle(t.nodes.size());
+  t.nodes.push_back({std::move(node), std::move(text)});
+  t.index.emplace(std::move(key), made);
+  return made;
+}
+
+// --- numbers
+
+[[noreturn]] void overflow(const std::string& what) {
+  throw ValueError("integer overflow in sizes").got(what).need("results from -2^63 to 2^63 - 1");
+}
+
+int64_t floor_divide(int64_t a, int64_t b) {
+  if (b == -1) return a == INT64_MIN ? INT64_MAX : -a;  // its callers look for INT64_MIN first
+  int64_t q = a / b;
+  return a % b != 0 && (a < 0) != (b < 0) ? q - 1 : q;
+}
+
+int64_t floor_remainder(int64_t a, int64_t b) {
+  int64_t r = b == -1 ? 0 : a % b;
+  return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+}
+
+/// a op b of plain numbers; the divisor is not 0.
+Dim compute(char op, int64_t a, int64_t b) {
+  int64_t result = 0;
+  bool lost = false;
+  switch (op) {
+    case '+': lost = __builtin_add_overflow(a, b, &result); break;
+    case '-': lost = __builtin_sub_overflow(a, b, &result); break;
+    case '*': lost = __builtin_mul_overflow(a, b, &result); break;
+    case '/':
+      lost = a == INT64_MIN && b == -1;
+      result = lost ? 0 : floor_divide(a, b);
+      break;
+    default: result = floor_remainder(a, b); break;
+  }
+  if (lost) overflow(std::to_string(a) + " " + op + " " + std::to_string(b));
+  return result;
 }
 
 // --- polynomials
@@ -87,13 +130,15 @@ using Poly = std::map<Monomial, int64_t, MonomialOrder>;
 
 void add_term(Poly& p, const Monomial& m, int64_t c) {
   auto it = p.try_emplace(m, 0).first;
-  it->second += c;
+  // The most negative number has no negative of its own, which gcd and the text of a difference need.
+  if (__builtin_add_overflow(it->second, c, &it->second) || it->second == INT64_MIN)
+    overflow("a coefficient of a symbolic size");
   if (it->second == 0) p.erase(it);
 }
 
 Poly add(const Poly& a, const Poly& b, int64_t scale) {
   Poly out = a;
-  for (const auto& [m, c] : b) add_term(out, m, c * scale);
+  for (const auto& [m, c] : b) add_term(out, m, c * scale);  // scale is 1 or -1
   return out;
 }
 
@@ -104,7 +149,7 @@ Poly multiply(const Poly& a, const Poly& b) {
       Monomial m = ma;
       m.insert(m.end(), mb.begin(), mb.end());
       std::sort(m.begin(), m.end(), ByText());
-      add_term(out, m, ca * cb);
+      add_term(out, m, compute('*', ca, cb).value());
     }
   }
   return out;
@@ -154,11 +199,6 @@ Dim from_poly(const Poly& p) {
 
 // --- division
 
-int64_t floor_divide(int64_t a, int64_t b) {
-  int64_t q = a / b;
-  return a % b != 0 && (a < 0) != (b < 0) ? q - 1 : q;
-}
-
 bool remove_atoms(Monomial& m, const Monomial& atoms) {
   for (Dim a : atoms) {
     auto it = std::find_if(m.begin(), m.end(), [&](Dim x) { return x.raw() == a.raw(); });
@@ -193,7 +233,7 @@ Split split_by(const Poly& p, const Poly& q) {
     }
     int64_t k = floor_divide(c, divisor);
     add_term(out.quotient, m_over_q, k);
-    add_term(out.rest, m, c - k * divisor);
+    add_term(out.rest, m, floor_remainder(c, divisor));
   }
   return out;
 }
@@ -221,9 +261,7 @@ Dim remainder(Dim a, Dim b) {
   Poly q = to_poly(b);
   Poly rest = split_by(to_poly(a), q).rest;
   if (rest.empty()) return 0;
-  if (is_number(rest) && is_number(q)) {
-    return number(rest) - floor_divide(number(rest), number(q)) * number(q);
-  }
+  if (is_number(rest) && is_number(q)) return floor_remainder(number(rest), number(q));
   return intern({'%', "", from_poly(rest), from_poly(q)});
 }
 
@@ -231,10 +269,11 @@ Dim remainder(Dim a, Dim b) {
 
 Dim Dim::named(const std::string& name) { return intern({'n', name, {}, {}}); }
 
-Dim Dim::symbolic(char op, Dim a, Dim b) {
+Dim Dim::combine(char op, Dim a, Dim b) {
   if ((op == '/' || op == '%') && b.v_ == 0) {
     throw ValueError("division of a size by zero").got(a.str() + " " + op + " 0");
   }
+  if (!a.is_symbolic() && !b.is_symbolic()) return compute(op, a.v_, b.v_);
   switch (op) {
     case '+': return from_poly(add(to_poly(a), to_poly(b), 1));
     case '-': return from_poly(add(to_poly(a), to_poly(b), -1));
@@ -242,6 +281,13 @@ Dim Dim::symbolic(char op, Dim a, Dim b) {
     case '/': return divide(a, b);
     default: return remainder(a, b);
   }
+}
+
+void Dim::reject(int64_t v, bool is_unsigned) {
+  const bool large = is_unsigned && v < 0;
+  throw ValueError("the number " + (large ? std::to_string(static_cast<uint64_t>(v)) : std::to_string(v)) +
+                   " cannot be a size or an index")
+      .need(large ? "at most 2^63 - 1" : "a number outside of those that stand for symbolic sizes");
 }
 
 int64_t Dim::resolve() const {

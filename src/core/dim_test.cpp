@@ -24,6 +24,38 @@ TEST(Dim, PlainNumbers) {
   EXPECT_FALSE(Dim(3).is_symbolic());
 }
 
+TEST(Dim, AnyNumberIsPlain) {
+  for (int64_t v : {INT64_MIN, INT64_MIN + 1, INT64_MIN / 2 - 1, INT64_MAX}) {
+    EXPECT_FALSE(Dim(v).is_symbolic());
+    EXPECT_EQ(Dim(v).value(), v);
+  }
+  EXPECT_EQ((Dim(INT64_MIN) + INT64_MAX).value(), -1);
+  EXPECT_EQ((Dim(INT64_MIN) / 2).value(), INT64_MIN / 2);
+  EXPECT_EQ((Dim(INT64_MIN) % 3).value(), 1);
+  EXPECT_EQ((Dim(INT64_MIN) % -1).value(), 0);
+}
+
+TEST(Dim, HandlesAreNoNumbers) {
+  ASSERT_TRUE(Dim::is_handle(n.raw()));
+  EXPECT_THROW(Dim(n.raw()), Error);
+  EXPECT_THROW(Dim(n.raw() - 1) + 1, Error);
+  EXPECT_THROW(Dim(UINT64_MAX), Error);
+}
+
+TEST(Dim, ResultsThatDoNotFitAreErrors) {
+  const Dim big = INT64_MAX, half = int64_t{1} << 32;
+  EXPECT_THROW(big + 1, Error);
+  EXPECT_THROW(Dim(INT64_MIN) - 1, Error);
+  EXPECT_THROW(half * half, Error);
+  EXPECT_THROW(Dim(INT64_MIN) / -1, Error);
+  EXPECT_THROW(n * big * 2, Error);
+  EXPECT_THROW(n * half * (m * half), Error);
+  EXPECT_THROW(0 - (n * 2 + INT64_MIN), Error);
+  EXPECT_THROW(numel_of({half, half}), Error);
+  EXPECT_THROW(contiguous_strides({half, half, 1}), Error);
+  EXPECT_EQ((big - 1 + 1).value(), INT64_MAX);
+}
+
 TEST(Dim, EqualExpressionsAreOneHandle) {
   EXPECT_TRUE(same(Dim::named("N"), n));
   EXPECT_TRUE(same(n + m, m + n));

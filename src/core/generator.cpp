@@ -2,39 +2,53 @@
 
 #include <utility>
 
+#include "base/thread_state.h"
+#include "core/seed_hook.h"
+
 namespace thixo {
+namespace {
 
-void Generator::manual_seed(uint64_t seed) {
-  std::lock_guard<std::mutex> lock(mutex_);
-  key_ = seed;
-  counter_ = 0;
-}
+THIXO_FAST_TLS SeedHook t_seed_hook = nullptr;
 
-uint64_t Generator::seed() const {
-  std::lock_guard<std::mutex> lock(mutex_);
-  return key_;
-}
+}  // namespace
+
+void set_seed_hook(SeedHook hook) { t_seed_hook = hook; }
+
+void Generator::manual_seed(uint64_t seed) { set_state({seed, 0}); }
+
+uint64_t Generator::seed() const { return state().seed; }
 
 uint64_t Generator::take(uint64_t blocks) {
-  std::lock_guard<std::mutex> lock(mutex_);
-  return std::exchange(counter_, counter_ + blocks);
+  std::lock_guard<std::mutex> lock(stream_->mutex);
+  return std::exchange(stream_->now.counter, stream_->now.counter + blocks);
 }
 
 Generator::State Generator::state() const {
-  std::lock_guard<std::mutex> lock(mutex_);
-  return {key_, counter_};
+  std::lock_guard<std::mutex> lock(stream_->mutex);
+  return stream_->now;
 }
 
 void Generator::set_state(State s) {
-  std::lock_guard<std::mutex> lock(mutex_);
-  key_ = s.seed;
-  counter_ = s.counter;
+  if (t_seed_hook != nullptr) t_seed_hook();
+  go_to(s);
+}
+
+void Generator::go_to(State s) {
+  std::lock_guard<std::mutex> lock(stream_->mutex);
+  stream_->now = s;
+}
+
+namespace {
+THIXO_FAST_TLS Generator* t_generator = nullptr;
 }
 
 Generator& default_generator() {
   static Generator& g = *new Generator;
-  return g;
+  return t_generator != nullptr ? *t_generator : g;
 }
+
+ThreadGenerator::ThreadGenerator(uint64_t seed) : generator_(seed), before_(std::exchange(t_generator, &generator_)) {}
+ThreadGenerator::~ThreadGenerator() { t_generator = before_; }
 
 void manual_seed(uint64_t seed) { default_generator().manual_seed(seed); }
 

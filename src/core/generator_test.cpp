@@ -14,6 +14,19 @@ TEST(Philox, KnownAnswers) {
             (Block{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}));
 }
 
+TEST(Generator, AThreadMayHaveItsOwn) {
+  manual_seed(1);
+  {
+    ThreadGenerator own(7);
+    EXPECT_EQ(default_generator().seed(), 7u);
+    default_generator().take(5);
+    ThreadGenerator inner(8);
+    EXPECT_EQ(default_generator().seed(), 8u);
+  }
+  EXPECT_EQ(default_generator().seed(), 1u);
+  EXPECT_EQ(default_generator().state().counter, 0u);
+}
+
 TEST(Generator, CounterMovesOnAndStateComesBack) {
   Generator g(5);
   EXPECT_EQ(g.take(3), 0u);
@@ -26,6 +39,21 @@ TEST(Generator, CounterMovesOnAndStateComesBack) {
   g.manual_seed(9);
   EXPECT_EQ(g.seed(), 9u);
   EXPECT_EQ(g.take(1), 0u);
+}
+
+TEST(Generator, ATwinIsTheSameStreamAndMayOutlive) {
+  Ref<Generator> twin;
+  {
+    Generator g(5);
+    twin = g.twin();
+    EXPECT_TRUE(g.is_twin(*twin) && twin->is_twin(g) && !g.is_last());
+    EXPECT_FALSE(g.is_twin(Generator(5)));
+    EXPECT_EQ(g.take(3), 0u);
+    EXPECT_EQ(twin->take(2), 3u);
+    g.manual_seed(8);
+  }
+  EXPECT_TRUE(twin->is_last());
+  EXPECT_EQ(twin->seed(), 8u);
 }
 
 TEST(Generator, DefaultIsSeededByManualSeed) {

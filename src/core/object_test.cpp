@@ -2,8 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <mutex>
 #include <thread>
 #include <vector>
+
+#include "core/tensor_lock.h"
 
 namespace thixo {
 namespace {
@@ -86,6 +90,33 @@ TEST(Object, ABindingTakesTheCountOver) {
   EXPECT_EQ(gone, 0) << "the other side still holds it";
   if (--twin.count == 0) twin.object->unbind();
   EXPECT_EQ(gone, 1);
+  set_binding_hooks({});
+}
+
+TEST(Object, WhoWaitsForTensorsDoesNotHoldTheBindingsLock) {
+  static std::mutex language;  // what a binding's own lock is
+  static int waited = 0;
+  set_binding_hooks({.retain = nullptr, .release = nullptr, .wait = [](void (*block)(void*), void* arg) {
+                       ++waited;
+                       language.unlock();
+                       block(arg);
+                       language.lock();
+                     }});
+  std::mutex m;
+  std::unique_lock<std::mutex> held = lock_for_tensors(m);
+  EXPECT_EQ(waited, 0) << "nobody has it";
+  std::atomic<bool> has_language = false;
+  std::thread other([&] {
+    const std::lock_guard outer(language);
+    has_language = true;
+    const auto lock = lock_for_tensors(m);
+  });
+  while (!has_language) std::this_thread::yield();
+  language.lock();  // comes to need it, as for the count of a bound tensor
+  language.unlock();
+  held.unlock();
+  other.join();
+  EXPECT_EQ(waited, 1);
   set_binding_hooks({});
 }
 

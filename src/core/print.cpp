@@ -90,7 +90,7 @@ class Formatter {
   std::string whole(const char* p) const {
     const Scalar v = load_scalar(p, dtype_);
     if (dtype_ == DType::Bool) return v.to_int() != 0 ? "True" : "False";
-    return dtype_ == DType::U64 ? std::to_string(static_cast<uint64_t>(v.to_int())) : std::to_string(v.to_int());
+    return v.str();
   }
 
   const PrintOptions& options_;

@@ -4,10 +4,13 @@
 #include <new>
 #include <string>
 
+#include "base/thread_state.h"
 #include "core/record_block.h"
 
 namespace thixo {
 namespace {
+
+THIXO_FAST_TLS uint32_t t_recording = 0;
 
 constexpr unsigned kAloneClass = detail::small_class(sizeof(TensorRecord));
 
@@ -46,6 +49,7 @@ Ref<TensorRecord> record_with_storage(size_t bytes, DType dtype, Device device) 
   auto* storage = new (b->storage_room) Storage;
   storage->device = device;
   storage->embedded = true;
+  storage->recording = t_recording;
   if (bytes <= RecordBlock::kRoom) {
     storage->memory = Storage::Memory::Record;
     storage->data = b->data;
@@ -56,6 +60,7 @@ Ref<TensorRecord> record_with_storage(size_t bytes, DType dtype, Device device) 
   storage->retain_first();
   auto* r = new (b->record_room) TensorRecord;
   r->room = TensorRecord::Room::WithStorage;
+  r->recording = t_recording;
   r->dtype = dtype;
   r->device = device;
   r->storage = Ref<Storage>::adopt(storage);
@@ -68,6 +73,7 @@ Ref<TensorRecord> record_with_storage(size_t bytes, DType dtype, Device device) 
 Ref<TensorRecord> record_alone(DType dtype, Device device) {
   auto* r = new (detail::small_new(kAloneClass)) TensorRecord;
   r->room = TensorRecord::Room::Alone;
+  r->recording = t_recording;
   r->dtype = dtype;
   r->device = device;
   r->retain_first();
@@ -75,6 +81,8 @@ Ref<TensorRecord> record_alone(DType dtype, Device device) {
 }
 
 }  // namespace
+
+void set_recording(uint32_t number) { t_recording = number; }
 
 void TensorRecord::destroy() const {
   auto* self = const_cast<TensorRecord*>(this);
@@ -170,6 +178,7 @@ Ref<TensorRecord> new_abstract(const Shape& shape, DType dtype, Device device) {
 
 Tensor make_view(const Tensor& t, const Shape& shape, const Strides& strides, int64_t offset, ViewStep step) {
   check_rank(shape);
+  numel_of(shape);  // an expanded view may have more elements than can be counted
   const TensorRecord& from = *t.record();
   Ref<TensorRecord> r = record_alone(from.dtype, from.device);
   r->shape = shape;
@@ -185,6 +194,15 @@ Tensor make_view(const Tensor& t, const Shape& shape, const Strides& strides, in
   meta->version = from.storage ? from.storage->version : 0;
   r->view = std::move(meta);
   return Tensor(std::move(r));
+}
+
+bool overlaps_itself(const TensorRecord& r) {
+  bool empty = false, expanded = false;
+  for (size_t d = 0; d < r.shape.size(); ++d) {
+    empty |= r.shape[d].raw() == 0;
+    expanded |= r.strides[d].raw() == 0 && r.shape[d].raw() != 1;
+  }
+  return expanded && !empty;
 }
 
 bool is_contiguous(const Shape& shape, const Strides& strides) {

@@ -41,6 +41,7 @@ struct TensorRecord final : Object {
   Device device{};
   bool wrapped_number = false;  ///< made from a Scalar: weak in promotion
   Room room = Room::Heap;
+  uint32_t recording = 0;  ///< during which it was made on the recorder's thread; 0: none
   Shape shape;
   Strides strides;
   int64_t offset = 0;  ///< in elements
@@ -74,6 +75,9 @@ Tensor make_view(const Tensor& t, const Shape& shape, const Strides& strides, in
 /// "f32[8, 3, 32, 32] cpu", as error texts name a tensor; "undefined" for Tensor().
 THIXO_API std::string describe(const Tensor& t);
 
+/// The number of the recording that runs on this thread, 0: none. Records made from now on carry it.
+THIXO_API void set_recording(uint32_t number);
+
 /// Told when the program looks at values (item, data, str): a recorder on this thread objects or adds a guard.
 using ValueHook = void (*)(const Tensor& t, const char* what);
 /// Sets this thread's hook (null: none) and returns the one before.
@@ -85,6 +89,8 @@ void look_at_values(const Tensor& t, const char* what);
 bool is_contiguous(const Shape& shape, const Strides& strides);
 /// NHWC in memory under NCHW sizes (rank 4).
 bool is_channels_last(const Shape& shape, const Strides& strides);
+/// Whether two indices name one element, by an expanded dim.
+bool overlaps_itself(const TensorRecord& r);
 /// Bytes that row-major data of this shape needs. ShapeError for a negative size, or more than 2^63 - 1.
 size_t contiguous_bytes(const Shape& shape, DType dtype);
 /// Elements from the first to the last that strides reach, both included; 0 when the shape is empty. ShapeError

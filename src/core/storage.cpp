@@ -30,13 +30,6 @@ void Storage::destroy() const {
   home->part_gone();
 }
 
-Ref<Storage> new_storage(size_t bytes, Device device) {
-  Ref<Storage> s = make_ref<Storage>();
-  s->device = device;
-  s->allocate(bytes);
-  return s;
-}
-
 Ref<Storage> foreign_storage(void* data, size_t bytes, std::function<void()> release) {
   Ref<Storage> s = make_ref<Storage>();
   s->data = data;

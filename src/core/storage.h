@@ -17,8 +17,9 @@ struct Storage final : Object {
 
   void* data = nullptr;
   size_t bytes = 0;
-  uint32_t version = 0;  ///< writes so far
-  uint32_t log_id = 0;   ///< its name in the write log; 0: not in it
+  uint32_t version = 0;    ///< writes so far
+  uint32_t recording = 0;  ///< as a record's: memory that was new then
+  uint32_t log_id = 0;     ///< its name in the write log; 0: not in it
   Device device{};
   Memory memory = Memory::Allocator;
   bool embedded = false;                  ///< part of a record's block: it shares that block's memory, not its life
@@ -32,8 +33,6 @@ struct Storage final : Object {
   void destroy() const override;
 };
 
-/// A Storage of its own with a block of `bytes` from the caching allocator.
-Ref<Storage> new_storage(size_t bytes, Device device);
 /// Foreign memory; `release` is called when the last reference goes.
 Ref<Storage> foreign_storage(void* data, size_t bytes, std::function<void()> release);
 

@@ -47,6 +47,20 @@ TEST(Tensor, EveryDTypeLoadsWhatWasStored) {
   }
 }
 
+TEST(Tensor, NumbersBeyondInt64KeepTheirValue) {
+  const uint64_t most = UINT64_MAX;
+  Tensor t = empty({}, {.dtype = uint64});
+  store_scalar(t.data<uint64_t>(), uint64, most);
+  const Scalar v = t.item_scalar();
+  EXPECT_EQ(v.kind(), DType::I64);
+  EXPECT_TRUE(v.beyond_int());
+  EXPECT_EQ(t.item<uint64_t>(), most);
+  EXPECT_EQ(t.item(), static_cast<double>(most));
+  EXPECT_EQ(v.str(), "18446744073709551615");
+  EXPECT_FALSE(v == Scalar(-1));
+  EXPECT_EQ(Scalar(uint64_t{5}), Scalar(5));
+}
+
 TEST(Tensor, NumbersInCallsAreWrapped) {
   TensorArg i = 3, d = 2.5, b = true;
   EXPECT_EQ(i.tensor().dtype(), int64);

@@ -31,7 +31,7 @@ Scalar load_scalar(const void* p, DType dtype) {
     case DType::U8: return int64_t{load<uint8_t>(p)};
     case DType::U16: return int64_t{load<uint16_t>(p)};
     case DType::U32: return int64_t{load<uint32_t>(p)};
-    case DType::U64: return static_cast<int64_t>(load<uint64_t>(p));
+    case DType::U64: return load<uint64_t>(p);
     case DType::Bool: return load<uint8_t>(p) != 0;
     case DType::C64: return std::complex<double>(load<std::complex<float>>(p));
     case DType::C128: return load<std::complex<double>>(p);

@@ -91,6 +91,14 @@ TEST(Collate, StacksSamples) {
   EXPECT_EQ(b[0].to_vector<float>(), (std::vector<float>{1, 1, 0, 0}));
   EXPECT_EQ(b[1].shape(), (Shape{2}));
   EXPECT_THROW(collate({{ones({2})}, {ones({3})}}), Error);
+  EXPECT_THROW(collate({{ones({2})}, {ones({2}), ones({2})}}), Error);  // none is cut to the first
+  EXPECT_THROW(collate({{ones({2}), ones({2})}, {ones({2})}}), Error);
+  try {
+    collate({{ones({2})}, {ones({2}).to(float64)}});
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("sample 0: f32[2]   sample 1: f64[2]"), std::string::npos) << e.what();
+  }
 }
 
 TEST(DataLoader, SameOrderForAnyNumberOfWorkers) {
@@ -124,13 +132,69 @@ TEST(DataLoader, ResumesInTheMiddleOfAnEpoch) {
   EXPECT_FALSE(from.next().has_value());
 }
 
-TEST(DataLoader, OrderFollowsTheDefaultSeed) {
+TEST(DataLoader, EachEpochDrawsItsSeed) {
+  auto loader = [](Generator* g) {
+    return DataLoader(numbers(50), {.batch_size = 50, .shuffle = true, .generator = g});
+  };
   manual_seed(4);
-  DataLoader a(numbers(50), {.batch_size = 50, .shuffle = true}), b(numbers(50), {.batch_size = 50, .shuffle = true});
-  manual_seed(4);
-  DataLoader c(numbers(50), {.batch_size = 50, .shuffle = true});
-  EXPECT_EQ(a.order(0), c.order(0));
-  EXPECT_NE(a.order(0), b.order(0));
+  DataLoader a = loader(nullptr), b = loader(nullptr);
+  const auto first = run(a), second = run(b), third = run(a);
+  EXPECT_NE(first, second);
+  EXPECT_NE(first, third);
+  manual_seed(4);  // also between epochs
+  EXPECT_EQ(run(b), first);
+  EXPECT_EQ(run(b), second);
+  Generator g(3);
+  DataLoader c = loader(&g), d = loader(&g);
+  const auto of_c = run(c);
+  EXPECT_NE(of_c, run(d));
+  g.manual_seed(3);
+  EXPECT_EQ(of_c, run(d));
+  EXPECT_THROW(a.order(0), Error);  // not drawn yet
+}
+
+struct Noise : Dataset {
+  int64_t size() const override { return 12; }
+  TensorList get(int64_t) const override { return {rand({2})}; }
+};
+
+TEST(DataLoader, RandomSamplesDoNotDependOnTheWorkers) {
+  auto run_noise = [](int workers) {
+    manual_seed(6);
+    DataLoader loader(make_ref<Noise>(), {.batch_size = 3, .num_workers = workers});
+    std::vector<float> seen;
+    for (int epoch = 0; epoch < 2; ++epoch) {
+      for (const TensorList& b : loader) {
+        for (float v : b[0].to_vector<float>()) seen.push_back(v);
+      }
+    }
+    return seen;
+  };
+  const auto one = run_noise(1);
+  EXPECT_EQ(std::set<float>(one.begin(), one.end()).size(), one.size());
+  EXPECT_EQ(one, run_noise(2));
+  EXPECT_EQ(one, run_noise(4));
+}
+
+TEST(Prefetch, StopsAndTellsWhenItsWorkersHaveEnded) {
+  std::atomic<bool> inside = false;
+  Prefetch p(
+      [&](int64_t k, const std::atomic<bool>& stopped) {
+        inside = true;
+        while (k == 1 && !stopped) std::this_thread::yield();
+        return std::make_shared<int64_t>(k);
+      },
+      {.count = 3, .workers = 1});
+  EXPECT_EQ(*static_cast<int64_t*>(p.next()->get()), 0);
+  int ticks = 0;
+  EXPECT_THROW(p.next([&] {
+    if (++ticks == 2) throw ValueError("enough");
+  }),
+               Error);
+  EXPECT_FALSE(p.wait(std::chrono::milliseconds(1)));
+  p.stop();
+  EXPECT_TRUE(p.wait(std::chrono::seconds(10)));
+  EXPECT_FALSE(p.next().has_value());
 }
 
 struct Probe : Dataset {

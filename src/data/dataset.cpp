@@ -10,6 +10,8 @@ int64_t checked(const char* what, int64_t index, int64_t size) {
   throw IndexError(std::string(what) + ": sample " + std::to_string(index) + " of " + std::to_string(size));
 }
 
+std::string kind_str(const Tensor& t) { return std::string(dtype_short_name(t.dtype())) + shape_str(t.shape()); }
+
 /// A tensor of n rows of this shape and dtype.
 Tensor rows(int64_t n, std::span<const Dim> row, DType dtype) {
   Shape shape{n};
@@ -22,20 +24,24 @@ Tensor rows(int64_t n, std::span<const Dim> row, DType dtype) {
 TensorList collate(const std::vector<TensorList>& samples) {
   TensorList out;
   if (samples.empty()) return out;
+  auto differ = [](size_t i, const std::string& first, const std::string& other) {
+    throw ShapeError("collate: samples of one batch differ")
+        .got("sample 0: " + first + "   sample " + std::to_string(i) + ": " + other)
+        .fix("bring them to one form, or give the loader a collate function (collate, in Python collate_fn)");
+  };
+  auto count = [](const TensorList& s) { return std::to_string(s.size()) + " tensors"; };
+  for (size_t i = 0; i < samples.size(); ++i) {
+    if (samples[i].size() != samples[0].size()) differ(i, count(samples[0]), count(samples[i]));
+  }
   for (size_t k = 0; k < samples[0].size(); ++k) {
     const Tensor& first = samples[0][k];
     Tensor batch =
         rows(static_cast<int64_t>(samples.size()), {first.shape().data(), first.shape().size()}, first.dtype());
     const size_t bytes = first.nbytes();
     for (size_t i = 0; i < samples.size(); ++i) {
-      if (k >= samples[i].size() || !(samples[i][k].shape() == first.shape()) ||
-          samples[i][k].dtype() != first.dtype()) {
-        throw ShapeError("collate: samples of one batch differ")
-            .got("sample 0: " + shape_str(first.shape()) + "   sample " + std::to_string(i) + ": " +
-                 (k < samples[i].size() ? shape_str(samples[i][k].shape()) : "fewer tensors"))
-            .fix("bring them to one size, or give the loader a collate function");
-      }
-      const Tensor row = samples[i][k].contiguous();
+      const Tensor& t = samples[i][k];
+      if (!(t.shape() == first.shape()) || t.dtype() != first.dtype()) differ(i, kind_str(first), kind_str(t));
+      const Tensor row = t.contiguous();
       if (bytes > 0) std::memcpy(static_cast<char*>(batch.raw_data()) + i * bytes, row.raw_data(), bytes);
     }
     out.push_back(batch);

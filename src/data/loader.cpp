@@ -1,93 +1,24 @@
-// The loader: workers take batch numbers in order, the caller takes the batches in order.
-#include <condition_variable>
-#include <exception>
-#include <map>
-#include <mutex>
+// The loader: the order of samples, and what becomes of the indices of a batch.
 #include <numeric>
-#include <thread>
 
 #include "data/shuffle.h"
 #include "thixo/data.h"
-#include "thixo/parallel.h"
 
 namespace thixo::data {
+namespace {
 
-struct DataLoader::Iterator::Work {
-  Ref<Dataset> dataset;
-  LoaderOptions options;
-  std::vector<int64_t> order;
-  int64_t batches = 0;
-  int64_t taken = 0;  // by the caller
+uint64_t number(const std::array<uint32_t, 4>& block) { return static_cast<uint64_t>(block[0]) << 32 | block[1]; }
 
-  std::mutex mutex;
-  std::condition_variable changed;
-  int64_t begun = 0;  // by the workers
-  bool stop = false;
-  struct Done {
-    TensorList batch;
-    std::exception_ptr error;
-  };
-  std::map<int64_t, Done> done;
-  std::vector<std::thread> workers;
+}  // namespace
 
-  ~Work() {
-    {
-      std::lock_guard lock(mutex);
-      stop = true;
-    }
-    changed.notify_all();
-    for (std::thread& w : workers) w.join();
-  }
-
-  TensorList make(int64_t batch) const {
-    const int64_t begin = batch * options.batch_size;
-    const int64_t end = std::min(begin + options.batch_size, static_cast<int64_t>(order.size()));
-    const std::span<const int64_t> indices(order.data() + begin, static_cast<size_t>(end - begin));
-    if (!options.collate) return dataset->batch(indices);
-    std::vector<TensorList> samples;
-    for (int64_t i : indices) samples.push_back(dataset->get(i));
-    return options.collate(samples);
-  }
-
-  void work() {
-    SerialThread serial;
-    const int64_t ahead = std::max(options.prefetch, 1) * static_cast<int64_t>(options.num_workers);
-    std::unique_lock lock(mutex);
-    while (true) {
-      changed.wait(lock, [&] { return stop || begun >= batches || begun < taken + ahead; });
-      if (stop || begun >= batches) return;
-      const int64_t mine = begun++;
-      lock.unlock();
-      Done result;
-      try {
-        result.batch = make(mine);
-      } catch (...) {
-        result.error = std::current_exception();
-      }
-      lock.lock();
-      done[mine] = std::move(result);
-      changed.notify_all();
-    }
-  }
-
-  std::optional<TensorList> next() {
-    if (taken >= batches) return {};
-    if (workers.empty()) return make(taken++);
-    std::unique_lock lock(mutex);
-    changed.wait(lock, [&] { return done.contains(taken); });
-    Done result = std::move(done.extract(taken).mapped());
-    ++taken;
-    lock.unlock();
-    changed.notify_all();
-    if (result.error) std::rethrow_exception(result.error);
-    return std::move(result.batch);
-  }
-};
-
-DataLoader::Iterator::Iterator(std::unique_ptr<Work> work) : work_(std::move(work)) {}
+DataLoader::Iterator::Iterator(std::unique_ptr<Prefetch> batches) : batches_(std::move(batches)) {}
 DataLoader::Iterator::~Iterator() = default;
 DataLoader::Iterator::Iterator(Iterator&&) noexcept = default;
-std::optional<TensorList> DataLoader::Iterator::next() { return work_->next(); }
+std::optional<TensorList> DataLoader::Iterator::next() {
+  std::optional<Prefetch::Result> r = batches_->next();
+  if (!r) return {};
+  return std::move(*static_cast<TensorList*>(r->get()));
+}
 
 DataLoader::DataLoader(Ref<Dataset> dataset, LoaderOptions options)
     : dataset_(std::move(dataset)), options_(std::move(options)) {
@@ -96,14 +27,6 @@ DataLoader::DataLoader(Ref<Dataset> dataset, LoaderOptions options)
     throw ValueError("DataLoader: batch_size is " + std::to_string(options_.batch_size)).need("batch_size >= 1");
   if (options_.num_workers < 0)
     throw ValueError("DataLoader: num_workers is " + std::to_string(options_.num_workers)).need("num_workers >= 0");
-  if (options_.seed) {
-    seed_ = *options_.seed;
-  } else if (options_.shuffle) {
-    Generator& g = options_.generator != nullptr ? *options_.generator : default_generator();
-    const uint64_t counter = g.take(1);
-    const auto block = philox4x32(g.seed(), counter);
-    seed_ = static_cast<uint64_t>(block[0]) << 32 | block[1];
-  }
 }
 DataLoader::~DataLoader() = default;
 
@@ -113,21 +36,54 @@ int64_t DataLoader::size() const {
 }
 
 std::vector<int64_t> DataLoader::order(int64_t epoch) const {
+  if (options_.shuffle && !options_.seed)
+    throw ValueError("DataLoader: each epoch draws the seed of its order when it begins").fix("give the loader a seed");
+  return shuffled(options_.seed.value_or(0), epoch);
+}
+
+std::vector<int64_t> DataLoader::shuffled(uint64_t seed, int64_t epoch) const {
   std::vector<int64_t> order(static_cast<size_t>(dataset_->size()));
   std::iota(order.begin(), order.end(), 0);
-  if (options_.shuffle) shuffle(&order, seed_, static_cast<uint64_t>(epoch));
+  if (options_.shuffle) shuffle(&order, seed, static_cast<uint64_t>(epoch));
   return order;
 }
 
+uint64_t DataLoader::draw_seed() {
+  if (options_.seed) return *options_.seed;
+  if (!options_.shuffle && options_.num_workers == 0) return 0;  // nothing depends on it
+  Generator& g = options_.generator != nullptr ? *options_.generator : default_generator();
+  return number(philox4x32(g.seed(), g.take(1)));
+}
+
+std::unique_ptr<Prefetch> DataLoader::prefetch(Fetch fetch, int64_t from) {
+  const uint64_t seed = draw_seed();
+  const int64_t epoch = options_.seed ? epoch_ : 0;  // a seed that was drawn is this epoch's alone
+  ++epoch_;
+  auto order = std::make_shared<const std::vector<int64_t>>(shuffled(seed, epoch));
+  Prefetch::Options o;
+  o.from = from;
+  o.count = size();
+  o.workers = options_.num_workers;
+  o.ahead = options_.prefetch;
+  o.seed = number(philox4x32(seed, static_cast<uint64_t>(epoch), 2));  // apart from the numbers that drew the order
+  auto make = [fetch = std::move(fetch), order, size = options_.batch_size, held = dataset_](
+                  int64_t k, const std::atomic<bool>& stopped) {
+    const int64_t begin = k * size;
+    const int64_t end = std::min(begin + size, static_cast<int64_t>(order->size()));
+    return fetch({order->data() + begin, static_cast<size_t>(end - begin)}, stopped);
+  };
+  return std::make_unique<Prefetch>(std::move(make), o);
+}
+
 DataLoader::Iterator DataLoader::iterate(int64_t from) {
-  auto work = std::make_unique<Iterator::Work>();
-  work->dataset = dataset_;
-  work->options = options_;
-  work->order = order(epoch_++);
-  work->batches = size();
-  work->taken = work->begun = from;
-  for (int i = 0; i < options_.num_workers; ++i) work->workers.emplace_back([w = work.get()] { w->work(); });
-  return Iterator(std::move(work));
+  return Iterator(prefetch(
+      [dataset = dataset_, collate = options_.collate](std::span<const int64_t> indices, const std::atomic<bool>&) {
+        if (!collate) return std::make_shared<TensorList>(dataset->batch(indices));
+        std::vector<TensorList> samples;
+        for (int64_t i : indices) samples.push_back(dataset->get(i));
+        return std::make_shared<TensorList>(collate(samples));
+      },
+      from));
 }
 
 }  // namespace thixo::data

@@ -67,7 +67,7 @@ Tensor load_npy(const std::string& path) {
 void save_npy(const std::string& path, const Tensor& t) {
   if (npy_dtype_name(t.dtype()) == nullptr) {
     throw DTypeError("save_npy: NumPy has no " + std::string(dtype_name(t.dtype())))
-        .fix("save x.to(thixo::float32), or use save_file (safetensors)");
+        .fix("convert it with to(float32), or use save_file (safetensors)");
   }
   if (t.numel() > 0) t.raw_data();  // throws when it has none
   std::string header = npy_header_text(t.shape(), t.dtype());

@@ -74,6 +74,21 @@ void in_call(Error& e, const Call& call) {
   if (inner != nullptr && inner->schema.is_private && !call.op->schema.is_private) e.in_op(call.op->name());
 }
 
+/// The operands of a comparison of float16 or bfloat16 with a number, which is compared as one of that dtype: 0.1 is
+/// float16's 0.1. False where the call is no such one.
+bool round_to_half(const Call& call, SmallVec<Tensor, 2>* in) {
+  if (call.in.size() != 2 || !call.in[0].defined() || !call.in[1].defined()) return false;
+  for (size_t k = 0; k < 2; ++k) {
+    const TensorRecord &number = *call.in[k].record(), &other = *call.in[1 - k].record();
+    const bool half = other.dtype == DType::F16 || other.dtype == DType::BF16;
+    if (!half || other.wrapped_number || !number.wrapped_number || is_complex(number.dtype)) continue;
+    *in = {call.in[0], call.in[1]};
+    (*in)[k] = call.in[k].to(other.dtype);
+    return true;
+  }
+  return false;
+}
+
 Values below_tape(const Call& call) {
   const DispatchState& s = dispatch_state();
   const int level = highest_level(call, s);
@@ -97,6 +112,7 @@ void Interpreter::write(const Tensor&, const Tensor&) {
   throw NotImplementedError("this transform does not support in-place writes");
 }
 
+void Interpreter::drew(const Generator&, RngKey*) {}
 void Interpreter::into(const Call& call, std::span<const Tensor>) {
   throw InternalError("an interpreter that does not watch was asked to compute " + call.op->name() + " in place");
 }
@@ -117,8 +133,31 @@ Interpreter& interpreter_at(int level) {
   return *levels[static_cast<size_t>(level) - 1];
 }
 
+namespace {
+
+/// Operands of an op that promotes them: integers as numbers of the default dtype.
+bool take_for_floats(const Call& call, SmallVec<Tensor, 4>* in) {
+  for (const Tensor& t : call.in) {
+    if (t.defined() && is_differentiable(t.dtype())) return false;
+  }
+  for (const Tensor& t : call.in) in->push_back(t.defined() ? t.to(default_dtype()) : t);
+  return true;
+}
+
+}  // namespace
+
+// What a composite is made of, or a transform makes of a call, has places in the library: errors get the call's.
 Values dispatch(const Call& call) try {
   const DispatchState& s = dispatch_state();
+  if (call.op->checks_kinds) {
+    SmallVec<Tensor, 4> in;
+    if (call.op->promotes && take_for_floats(call, &in)) return dispatch(Call{call.op, in, call.attrs, call.at});
+    check_kinds(call);
+  }
+  if (call.op->bool_result) {
+    SmallVec<Tensor, 2> in;
+    if (round_to_half(call, &in)) return dispatch(Call{call.op, in, call.attrs, call.at});
+  }
   const int level = highest_level(call, s);
   if (s.grad_enabled && call.op->differentiable && wants_grad(call, level))
     return dispatch_table().tape(call, below_tape);
@@ -141,6 +180,7 @@ void dispatch_into(const Call& call, std::span<const Tensor> out, size_t depth) 
 
 void dispatch_inplace(const Call& call, const Tensor& self) try {
   const DispatchState& s = dispatch_state();
+  if (call.op->checks_kinds) check_kinds(call);
   const int level = highest_level(call, s);
   bool plain = level == 0 && only_watched(s) && !(s.grad_enabled && (has_history(self) || wants_grad(call, 0)));
   if (plain) {
@@ -169,14 +209,15 @@ void dispatch_out(const Call& call, std::span<const Tensor> out) try {
   }
   SmallVec<Spec, 2> specs = infer(call);
   check_out(call, specs[0], out[0]);
+  const DispatchState& s = dispatch_state();
   // Values of a transform are written by its interpreter; it refuses where `out` is none of its own.
-  const bool wrapped = highest_level(call.in) > 0 || highest_level(out) > 0;
-  if (wrapped || !only_watched(dispatch_state()) || specs[0].dtype != out[0].dtype()) {
+  const bool wrapped = highest_level(call, s) > 0 || highest_level(out) > 0;
+  if (wrapped || !only_watched(s) || specs[0].dtype != out[0].dtype()) {
     Tensor target = out[0];
     target.copy_(dispatch1(call));
     return;
   }
-  dispatch_into(call, out, dispatch_state().bottom.size());
+  dispatch_into(call, out, s.bottom.size());
   for (const Tensor& t : out) note_write(t, call.op, call.at);
 } catch (Error& e) {
   in_call(e, call);
@@ -186,7 +227,9 @@ void dispatch_out(const Call& call, std::span<const Tensor> out) try {
 RngKey draw_key(const Call& call, Generator* g) {
   Generator& generator = g != nullptr ? *g : default_generator();
   auto blocks = static_cast<uint64_t>(numel_of(infer(call)[0].shape).value());
-  return {generator.seed(), generator.take(blocks)};
+  RngKey key{generator.seed(), generator.take(blocks)};
+  for (Interpreter* i : dispatch_state().bottom) i->drew(generator, &key);
+  return key;
 }
 
 }  // namespace thixo

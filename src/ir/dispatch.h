@@ -21,6 +21,8 @@ class Interpreter {
   /// Whether it only looks on, so that in-place and out= forms may compute into their tensors below it, by into().
   virtual bool watches() const { return false; }
   virtual void into(const Call& call, std::span<const Tensor> out);
+  /// A key was drawn from g for a call to come: a recorder notes in it where a replay draws the next.
+  virtual void drew(const Generator& g, RngKey* key);
 };
 
 /// The layers above this one that dispatch calls.

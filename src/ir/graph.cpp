@@ -52,7 +52,8 @@ std::string attr_str(const Attr& a) {
     std::string operator()(DType v) const { return std::string(dtype_short_name(v)); }
     std::string operator()(const Device& v) const { return v.str(); }
     std::string operator()(const RngKey& v) const {
-      return "rng(" + std::to_string(v.key) + ", " + std::to_string(v.counter) + ")";
+      const std::string source = v.source == 0 ? "" : ", " + std::to_string(v.source);
+      return "rng(" + std::to_string(v.key) + ", " + std::to_string(v.counter) + source + ")";
     }
     std::string operator()(const ViewChain& v) const { return chain_str(v); }
   };

@@ -90,6 +90,11 @@ class Reader {
     at_ = static_cast<size_t>(end - text_.data());
     return v;
   }
+  Dim dim() {
+    int64_t v = integer();
+    if (Dim::is_handle(v)) fail("a number that cannot be a size or an index");
+    return v;
+  }
   double number() {
     space();
     double v = 0;
@@ -110,7 +115,7 @@ class Reader {
     Shape s;
     expect("[");
     while (!take("]")) {
-      int64_t d = integer();
+      Dim d = dim();
       if (limited && (d < 0 || d > (int64_t{1} << 40))) fail("a size out of range");
       s.push_back(d);
       if (limited && s.size() > kMaxRank) fail("more than " + std::to_string(kMaxRank) + " dims");
@@ -240,7 +245,7 @@ class Reader {
     switch (d.kind) {
       case AttrKind::Bool: return boolean();
       case AttrKind::Int:
-      case AttrKind::Dim: return Dim(integer());
+      case AttrKind::Dim: return dim();
       case AttrKind::Float: return number();
       case AttrKind::Scalar: return scalar();
       case AttrKind::Dims:
@@ -261,6 +266,7 @@ class Reader {
         k.key = natural();
         expect(",");
         k.counter = natural();
+        if (take(",")) k.source = static_cast<uint32_t>(natural());
         expect(")");
         return k;
       }

@@ -47,7 +47,7 @@ const char* const kTexts[] = {
 )",
     R"(graph results(%0: f32[4, 5] arg) {
   %1: f32[4], %2: i64[4] = max.dim(%0) {dim = 1}
-  %3: f32[4, 5] = dropout(%0) {p = 0.25, generator = rng(18446744073709551615, 7)}
+  %3: f32[4, 5] = dropout(%0) {p = 0.25, generator = rng(18446744073709551615, 7, 2)}
   %4: f16[4, 5] = to_dtype(%3) {dtype = f16}
   return %1, %2, %4
 }
@@ -157,6 +157,17 @@ TEST(GraphVerify, NamesTheNodeAndTheRule) {
   const std::string e = broken([](Graph& g) { g.nodes[0].in[0] = 3; }, "some pass");
   EXPECT_NE(e.find("got   node 0: %2 = add(%3, %1)"), std::string::npos) << e;
   EXPECT_NE(e.find("need  a well-formed graph after the pass 'some pass'"), std::string::npos) << e;
+}
+
+TEST(GraphVerify, NumbersThatStandForSymbolicSizesAreRefusedWhenRead) {
+  const std::string handle = std::to_string(Dim::named("N").raw());
+  for (const std::string& start : {handle, std::string("-9223372036854775808")}) {
+    const std::string e =
+        parse_error("graph f(%0: f32[3] arg) {\n  %1: f32[3] = slice(%0) {start = " + start + "}\n  return %1\n}");
+    EXPECT_EQ(e.starts_with("ValueError: parse_graph: a number that cannot be a size or an index at line 2"),
+              start == handle)
+        << e;
+  }
 }
 
 TEST(GraphVerify, ShapesThatDoNotFitAreRefusedWhenRead) {

@@ -7,9 +7,7 @@ namespace thixo {
 namespace {
 
 /// Promotion sees three ranks of operands, as in PyTorch: tensors with dims, 0-d tensors, Python-like numbers.
-/// A lower rank counts only when its category (bool < int < float < complex) is above the higher ranks'.
-int category(DType t) { return t == DType::Bool ? 0 : is_int(t) ? 1 : is_float(t) ? 2 : 3; }
-
+/// A lower rank counts only when its category is above the higher ranks'.
 DType combine_ranks(std::optional<DType> high, std::optional<DType> low) {
   if (!high) return *low;
   if (!low || category(*low) <= category(*high)) return *high;
@@ -17,17 +15,21 @@ DType combine_ranks(std::optional<DType> high, std::optional<DType> low) {
   return promote_types(*high, *low);
 }
 
+DType number_type(DType d) { return is_float(d) ? default_dtype() : is_complex(d) ? complex_type(default_dtype()) : d; }
+
 DType promoted(const Call& call) {
   std::optional<DType> ranks[3];
+  auto add = [&](int rank, DType d) { ranks[rank] = ranks[rank] ? promote_types(*ranks[rank], d) : d; };
   for (size_t i = 0; i < call.in.size(); ++i) {
     const Tensor& t = call.in[i];
     if (!t.defined()) continue;
     TensorKind kind = call.op->schema.operands[call.op->schema.operand_at(i, call.in.size())].kind;
     if (kind == TensorKind::Index || kind == TensorKind::Bool) continue;  // where's condition, not a value
     int rank = t.record()->wrapped_number ? 2 : t.dim() == 0 ? 1 : 0;
-    DType d = t.dtype();
-    if (rank == 2) d = is_float(d) ? default_dtype() : is_complex(d) ? complex_type(default_dtype()) : d;
-    ranks[rank] = ranks[rank] ? promote_types(*ranks[rank], d) : d;
+    add(rank, rank == 2 ? number_type(t.dtype()) : t.dtype());
+  }
+  for (size_t i = 0; call.op->numbers_promote && i < call.attrs.size(); ++i) {
+    if (const Scalar* s = std::get_if<Scalar>(&call.attrs[i])) add(2, number_type(s->kind()));
   }
   DType t = DType::Bool;
   if (ranks[0] || ranks[1] || ranks[2]) {
@@ -37,7 +39,8 @@ DType promoted(const Call& call) {
   return t;
 }
 
-void check_kinds(const Call& call, DType t) {
+/// `t`: the promoted type, which is what the kinds speak of; `or_own`: or each operand's own.
+void check_kinds(const Call& call, DType t, bool or_own) {
   const std::vector<OperandDecl>& decls = call.op->schema.operands;
   for (size_t i = 0; i < call.in.size(); ++i) {
     const OperandDecl& d = decls[call.op->schema.operand_at(i, call.in.size())];
@@ -47,7 +50,7 @@ void check_kinds(const Call& call, DType t) {
     }
     bool condition = d.kind == TensorKind::Bool || d.kind == TensorKind::Index;
     DType seen = condition ? call.in[i].dtype() : t;
-    if (!accepts(d.kind, seen)) {
+    if (!accepts(d.kind, seen) && !(or_own && accepts(d.kind, call.in[i].dtype()))) {
       throw call.error(ErrorKind::DType, d.name + " is " + std::string(dtype_name(call.in[i].dtype())) +
                                              " but the op takes " + tensor_kind_name(d.kind));
     }
@@ -68,7 +71,7 @@ bool is_defined(const Call& c, DType t) {
 
 void infer_pointwise(Infer& c) {
   DType t = pointwise_type(c);
-  check_kinds(c, t);
+  check_kinds(c, t, false);
   if (is_complex(t) && !is_defined(c, t)) {
     throw c.error(ErrorKind::DType, "not defined for " + std::string(dtype_name(t)));
   }
@@ -89,6 +92,8 @@ void infer_pointwise(Infer& c) {
 }
 
 }  // namespace
+
+void check_kinds(const Call& call) { check_kinds(call, promoted(call), true); }
 
 DType pointwise_type(const Call& call) {
   DType t = promoted(call);

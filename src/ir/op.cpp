@@ -23,6 +23,9 @@ struct Registry {
       d.id = i;
       Op op(d);
       ops::kDefinitions[i](op);
+      d.checks_kinds = d.tier == Tier::Composite && !d.infer &&
+                       std::any_of(d.schema.operands.begin(), d.schema.operands.end(),
+                                   [](const OperandDecl& o) { return o.kind != TensorKind::Tensor; });
       names.push_back(d.schema.full_name());
     }
     for (int i = 0; i < ops::kDefinitionCount; ++i)
@@ -119,8 +122,16 @@ Op& Op::bool_result() {
   d_.differentiable = false;
   return *this;
 }
+Op& Op::promotes() {
+  d_.promotes = true;
+  return *this;
+}
 Op& Op::commutative() {
   d_.commutative = true;
+  return *this;
+}
+Op& Op::numbers_promote() {
+  d_.numbers_promote = true;
   return *this;
 }
 Op& Op::fused_rows() {
@@ -194,6 +205,11 @@ Error Call::error(ErrorKind kind, std::string_view what) const {
   if (!got.empty()) e.got(got);
   e.at(at);
   return e;
+}
+
+void Infer::require_fits(const Scalar& v, DType t) const {
+  require(v.fits(t), ErrorKind::Value,
+          v.str() + " cannot be converted to " + std::string(dtype_name(t)) + " without overflow");
 }
 
 void Infer::require(bool ok, ErrorKind kind, std::string_view what, std::string_view need, std::string_view fix) const {

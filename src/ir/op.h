@@ -72,6 +72,8 @@ struct Infer : Call {
   void result(DType t, Shape s) { out.push_back({t, std::move(s), in.empty() ? Device() : in[0].device()}); }
   void require(bool ok, ErrorKind kind, std::string_view what, std::string_view need = {},
                std::string_view fix = {}) const;
+  /// ValueError when an integer type t cannot hold v.
+  void require_fits(const Scalar& v, DType t) const;
 };
 
 /// What a pointwise expression is built from. Numeric attributes that vary from call to call enter as
@@ -193,8 +195,11 @@ struct OpDef {
   std::function<Values(GradCtx&)> grad;
   std::function<BatchResult(const BatchArgs&)> batch;
   std::function<std::vector<Sample>()> samples;
+  /// A composite without a rule of its own: dispatch holds its operands to their kinds before it is composed.
+  bool checks_kinds = false;
+  bool promotes = false;  ///< see Op::promotes
   bool bool_result = false, commutative = false, random = false, fused_rows = false, differentiable = true,
-       same_dtype = false;
+       same_dtype = false, numbers_promote = false;
   double ulps_f32 = 4, ulps_f64 = 4;
   double ulps_c128 = 0;   // 0: as f64
   double ulps_floor = 0;  // errors count in ulps of results at least this large (cancellation near zero)
@@ -229,6 +234,8 @@ class Op {
   Op& samples(std::function<std::vector<Sample>()> f);
   Op& bool_result();   ///< compares in the promoted type, gives Bool
   Op& commutative();
+  Op& promotes();  ///< a composite that takes integers and bool for numbers of the default dtype, as pointwise ops do
+  Op& numbers_promote();  ///< pointwise: scalar attributes take part in promotion, as numbers among operands do
   Op& fused_rows();  ///< a composite over rows of the last dim(s): its decomposition is scheduled into one kernel for
                      ///< eager
   Op& ulps(double f32, double f64, double floor = 0);
@@ -246,6 +253,10 @@ const OpDef& op_by_id(int id);
 
 /// Result shapes and dtypes of a call: the eager check, graph inference and error text in one.
 SmallVec<Spec, 2> infer(const Call& call);
+/// What promotion compares: bool 0, integers 1, floats 2, complex numbers 3.
+constexpr int category(DType t) { return t == DType::Bool ? 0 : is_int(t) ? 1 : is_float(t) ? 2 : 3; }
+/// DTypeError unless the operands, alone or promoted as those of a pointwise op, are of the schema's kinds.
+void check_kinds(const Call& call);
 /// Pointwise: the compute type of the call (promotion incl. scalars and Float kinds).
 DType pointwise_type(const Call& call);
 /// The expression of a pointwise op for compute type t; `params` receives the attributes that became Params.

@@ -274,8 +274,8 @@ struct DerivedCall {
   Expr value, extra;
   TensorList operands, params;
 
-  DerivedCall(const Call& call, const Tensor& more)
-      : type(compute_type(pointwise_type(call))), operands(call.in.begin(), call.in.end()) {
+  DerivedCall(const Call& call, const Tensor& more) : type(compute_type(pointwise_type(call))) {
+    for (const Tensor& t : call.in) operands.push_back(is_number(t) ? as_tensor(t) : t);
     std::vector<std::string> names;
     value = pointwise_expr(*call.op, type, call.attrs, &names);
     for (const std::string& name : names) {
@@ -283,7 +283,7 @@ struct DerivedCall {
       const Scalar s = std::holds_alternative<double>(a) ? Scalar(std::get<double>(a))
                        : std::holds_alternative<Dim>(a)  ? Scalar(std::get<Dim>(a).value())
                                                          : std::get<Scalar>(a);
-      params.push_back(TensorArg(s).tensor());
+      params.push_back(as_tensor(TensorArg(s).tensor()));
     }
     extra = input(static_cast<int>(operands.size()), type);
     operands.push_back(more);
@@ -292,6 +292,17 @@ struct DerivedCall {
     return both_derivatives(value, input(static_cast<int>(k), type));
   }
   Tensor of(Expr e) const { return expr_as_calls(e, operands, params); }
+
+ private:
+  static bool is_number(const Tensor& t) {
+    return t.defined() && t.record()->wrapped_number && t.dtype() != DType::Bool;
+  }
+  /// A number with all its digits in the call's type: two numbers by themselves are computed in the default dtype.
+  Tensor as_tensor(const Tensor& number) const {
+    static const OpDef* op = find_op("to_dtype");  // not to(), which would give a number of this type back
+    const Attr attrs[] = {type};
+    return dispatch1(Call{op, std::span<const Tensor>(&number, 1), attrs, {}});
+  }
 };
 
 bool is_absent(Expr e) { return !e || e->op == ExprOp::Const; }

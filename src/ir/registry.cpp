@@ -4,6 +4,19 @@
 #include "ir/front.h"
 
 namespace thixo {
+namespace {
+
+/// The call, flat as a binding gives it: what it leaves out would be read beyond the end.
+Call checked(const OpDef& op, std::span<const Tensor> in, std::span<const Attr> attrs, SourceLoc at) {
+  const size_t need = op.schema.attrs.size();
+  if (attrs.size() == need) [[likely]]
+    return {&op, in, attrs, at};
+  throw InternalError(op.name() + ": a call with " + std::to_string(attrs.size()) + " attributes")
+      .need(std::to_string(need) + ", one for each of the schema: " + op.schema.text)
+      .at(at);
+}
+
+}  // namespace
 
 int op_count() { return static_cast<int>(all_ops().size()); }
 const OpDef& op_at(int i) { return op_by_id(i); }
@@ -29,17 +42,17 @@ OpFacts op_facts(const OpDef& op) {
 }
 
 OpResults call_op(const OpDef& op, std::span<const Tensor> in, std::span<const Attr> attrs, SourceLoc at) {
-  return dispatch(Call{&op, in, attrs, at});
+  return dispatch(checked(op, in, attrs, at));
 }
 void call_op_inplace(const OpDef& op, std::span<const Tensor> in, std::span<const Attr> attrs, SourceLoc at) {
-  dispatch_inplace(Call{&op, in, attrs, at}, in[0]);
+  dispatch_inplace(checked(op, in, attrs, at), in[0]);
 }
 void call_op_out(const OpDef& op, std::span<const Tensor> in, std::span<const Attr> attrs, std::span<const Tensor> out,
                  SourceLoc at) {
-  dispatch_out(Call{&op, in, attrs, at}, out);
+  dispatch_out(checked(op, in, attrs, at), out);
 }
 RngKey draw_rng(const OpDef& op, std::span<const Tensor> in, std::span<const Attr> attrs, Generator* g) {
-  return draw_key(Call{&op, in, attrs, {}}, g);
+  return draw_key(checked(op, in, attrs, {}), g);
 }
 
 }  // namespace thixo

@@ -14,8 +14,10 @@ TensorList gradients(const TensorList& parameters) {
   return grads;
 }
 
-/// sum |g|^p of one gradient, or max |g|.
-Tensor partial_norm(const Tensor& g, double p) {
+/// sum |g|^p of one gradient, or max |g|; of halves in f32, where squares and sums do not overflow.
+Tensor partial_norm(const Tensor& grad, double p) {
+  const Tensor real = is_complex(grad.dtype()) ? grad.abs() : grad;
+  const Tensor g = item_size(real.dtype()) < item_size(DType::F32) ? real.to(DType::F32) : real;
   if (std::isinf(p)) return g.abs().amax();
   if (p == 1) return g.abs().sum();
   return p == 2 ? (g * g).sum() : g.abs().pow(p).sum();
@@ -44,7 +46,7 @@ Tensor clip_grad_norm_(const TensorList& parameters, double max_norm, double nor
         .fix("look for the op that made them: run the step under detect_anomaly, or lower the learning rate");
   }
   const Tensor scale = (max_norm / (total + 1e-6)).clamp(std::nullopt, std::optional<Scalar>(1.0));
-  for (Tensor g : grads) g.mul_(scale.to(g.dtype()));
+  for (Tensor g : grads) g.mul_(scale);  // a number: the gradient keeps its dtype
   return total;
 }
 

@@ -13,6 +13,12 @@ Ref<Module> child_at(const char* type, const std::vector<detail::Entry<Ref<Modul
   return children[static_cast<size_t>(i < 0 ? i + n : i)].value();
 }
 
+/// The name of the next module: its place, or the next number that is free.
+std::string next_name(const Module& m, size_t place) {
+  while (m.find_child(std::to_string(place)) != nullptr) ++place;
+  return std::to_string(place);
+}
+
 }  // namespace
 
 SequentialImpl::SequentialImpl(const std::vector<Ref<Module>>& modules) {
@@ -27,7 +33,7 @@ Tensor SequentialImpl::forward(const Tensor& x) {
   return y;
 }
 SequentialImpl& SequentialImpl::append(Ref<Module> m) {
-  register_module(std::to_string(children_.size()), std::move(m));
+  register_module(next_name(*this, children_.size()), std::move(m));
   return *this;
 }
 Ref<Module> SequentialImpl::operator[](int64_t i) const { return child_at("Sequential", children_, i); }
@@ -36,7 +42,7 @@ ModuleListImpl::ModuleListImpl(const std::vector<Ref<Module>>& modules) {
   for (const Ref<Module>& m : modules) append(m);
 }
 ModuleListImpl& ModuleListImpl::append(Ref<Module> m) {
-  register_module(std::to_string(children_.size()), std::move(m));
+  register_module(next_name(*this, children_.size()), std::move(m));
   return *this;
 }
 Ref<Module> ModuleListImpl::operator[](int64_t i) const { return child_at("ModuleList", children_, i); }

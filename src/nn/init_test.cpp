@@ -60,6 +60,31 @@ TEST(Init, Distributions) {
   EXPECT_NEAR(m.std, std::sqrt(2.0 / 300), 1e-3);
 }
 
+TEST(Init, TruncatedNormalNumbersInvertTheDistribution) {
+  auto cdf = [](double x) { return (1 + std::erf(x / std::sqrt(2.0))) / 2; };
+  manual_seed(3);
+  const std::vector<double> p = rand({10000}, {.dtype = float64}).to_vector<double>();
+  manual_seed(3);
+  const std::vector<double> x =
+      init::trunc_normal_(empty({10000}, {.dtype = float64}), 0, 1, -9, 9).to_vector<double>();
+  for (size_t i = 0; i < p.size(); ++i) ASSERT_NEAR(cdf(x[i]), p[i], 1e-15) << x[i];
+  const Tensor tail = init::trunc_normal_(empty({1000}, {.dtype = float64}), 0, 1, -30, -7);
+  for (double v : tail.to_vector<double>()) EXPECT_TRUE(v >= -30 && v <= -7) << v;
+  EXPECT_NEAR(tail.mean().item(), -7.137, 0.02);  // phi(7) / Phi(-7)
+}
+
+TEST(Init, SkippedValuesDrawNoNumbers) {
+  manual_seed(5);
+  const double want = rand({1}).item();
+  manual_seed(5);
+  {
+    init::Skip skip;
+    Linear fc(4, 4);
+    EXPECT_EQ(init::ones_(full({1}, 3.0)).item(), 3);
+  }
+  EXPECT_EQ(rand({1}).item(), want);
+}
+
 TEST(Init, LayersStartAsInPyTorch) {
   manual_seed(1);
   Linear fc(400, 100);
@@ -91,6 +116,23 @@ TEST(Clip, Norm) {
   EXPECT_NEAR(utils::clip_grad_norm_({a, b}, 100, INFINITY).item(), 0.8, 1e-5);
   b.set_grad(tensor(std::vector<float>{NAN}, {1}));
   EXPECT_THROW(utils::clip_grad_norm_({b}, 1, 2, true), Error);
+}
+
+TEST(Clip, NormOfHalvesAndOfComplexNumbers) {
+  for (DType t : {DType::F16, DType::BF16}) {
+    for (double p : {1.0, 2.0, 3.0}) {
+      Tensor a = zeros({3}, {.dtype = t}).requires_grad_();
+      a.set_grad(tensor(std::vector<float>{300, 400, 0}, {3}).to(t));
+      const double want = std::pow(std::pow(300, p) + std::pow(400, p), 1 / p);
+      EXPECT_NEAR(utils::clip_grad_norm_({a}, 5, p).item(), want, 1e-3 * want);
+      EXPECT_EQ(a.grad().dtype(), t);
+      EXPECT_NEAR(a.grad().to(DType::F32).to_vector<float>()[1], 400 * 5 / want, 0.02);
+    }
+  }
+  Tensor c = zeros({2}, {.dtype = DType::C64}).requires_grad_();
+  c.set_grad(tensor(std::vector<std::complex<float>>{{0, 3}, {4, 0}}, {2}));
+  EXPECT_NEAR(utils::clip_grad_norm_({c}, 1).item(), 5, 1e-5);
+  EXPECT_NEAR(c.grad().abs().amax().item(), 0.8, 1e-5);
 }
 
 TEST(Clip, Value) {

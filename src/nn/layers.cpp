@@ -48,6 +48,14 @@ IntList pair_of(const char* what, const IntList& v) {
   return v;
 }
 
+/// Sizes of both dims, as the layer shows them.
+Conv2dOptions in_pairs(Conv2dOptions o) {
+  o.stride = pair_of("Conv2d: stride", o.stride);
+  o.dilation = pair_of("Conv2d: dilation", o.dilation);
+  if (!o.padding.same()) o.padding = pair_of("Conv2d: padding", o.padding.sizes());
+  return o;
+}
+
 IntList conv_weight_shape(int64_t in, int64_t out, const IntList& kernel, int64_t groups) {
   if (groups <= 0 || in % groups != 0 || out % groups != 0) {
     throw ValueError("Conv2d: " + std::to_string(in) + " input and " + std::to_string(out) + " output channels in " +
@@ -82,7 +90,7 @@ Conv2dImpl::Conv2dImpl(int64_t in, int64_t out, const IntList& kernel, const Opt
     : in_channels(in),
       out_channels(out),
       kernel_size(pair_of("Conv2d: kernel_size", kernel)),
-      options(o),
+      options(in_pairs(o)),
       weight(this, "weight", new_tensor(to_shape(conv_weight_shape(in, out, kernel_size, o.groups)), o.dtype)),
       bias(this, "bias", new_tensor_if(o.bias, {out}, o.dtype)) {
   if (o.padding_mode != "zeros") {
@@ -114,7 +122,7 @@ std::string Conv2dImpl::extra_repr() const {
   }
   if (IntList d = pair_of("Conv2d: dilation", options.dilation); d[0] != 1 || d[1] != 1) r.add("dilation", d);
   if (options.groups != 1) r.add("groups", options.groups);
-  if (!options.bias) r.add("bias", false);
+  if (!bias.defined()) r.add("bias", false);
   return r.str();
 }
 
@@ -130,22 +138,21 @@ BatchNormBase::BatchNormBase(int64_t features, const Options& o)
 }
 
 void BatchNormBase::reset_running_stats() {
-  if (!options.track_running_stats) return;
+  if (!running_mean.defined()) return;
   init::zeros_(running_mean);
   init::ones_(running_var);
   init::zeros_(num_batches_tracked);
 }
 void BatchNormBase::reset_parameters() {
   reset_running_stats();
-  if (!options.affine) return;
-  init::ones_(weight);
-  init::zeros_(bias);
+  if (weight.defined()) init::ones_(weight);
+  if (bias.defined()) init::zeros_(bias);
 }
 
 Tensor BatchNormBase::forward(const Tensor& x) {
   check_input(x);
   const bool batch = training() || !running_mean.defined();
-  const bool update = training() && running_mean.defined();
+  const bool update = training() && options.track_running_stats && running_mean.defined();
   double momentum = options.momentum.value_or(0);
   if (update) {
     num_batches_tracked.add_(unplaced(ones({}, {.dtype = DType::I64})));

@@ -228,5 +228,35 @@ TEST(Losses, MSE) {
   EXPECT_NEAR(MSELoss({.reduction = "sum"})(a, b).item(), 4, 1e-6);
 }
 
+TEST(Layers, SettingsAreReadAtEachCall) {
+  Dropout drop(0.5);
+  drop->p = 0;
+  EXPECT_EQ(drop(ones({4})).to_vector<float>(), Floats(4, 1));
+  Conv2d conv(1, 1, 3, {.stride = 2});
+  conv->options.stride = 1;
+  EXPECT_EQ(conv(ones({1, 1, 9, 9})).shape(), (Shape{1, 1, 7, 7}));
+  BatchNorm1d norm(2);
+  norm->options.track_running_stats = false;
+  norm(randn({4, 2}));
+  EXPECT_EQ(norm->running_mean.to_vector<float>(), Floats(2, 0));
+}
+
+TEST(Layers, InPlaceOverwritesTheInput) {
+  Tensor x = values({-1, 2}, {2});
+  EXPECT_TRUE(ReLU({.inplace = true})(x).is_same(x));
+  EXPECT_EQ(x.to_vector<float>(), (Floats{0, 2}));
+  Tensor y = values({-1, 2}, {2}), want = SiLU()(y);
+  EXPECT_TRUE(SiLU({.inplace = true})(y).is_same(y));
+  EXPECT_EQ(y.to_vector<float>(), want.to_vector<float>());
+  Dropout(DropoutOptions(1, true))(y);
+  EXPECT_EQ(y.to_vector<float>(), Floats(2, 0));
+}
+
+TEST(Sequential, NamesOfAppendedModulesAreNew) {
+  Sequential net(Sequential::NamedList{{"1", ReLU()}});
+  net->append(Tanh()).append(SiLU());
+  EXPECT_EQ(net->child_names(), (std::vector<std::string>{"1", "2", "3"}));
+}
+
 }  // namespace
 }  // namespace thixo::nn

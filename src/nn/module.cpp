@@ -59,11 +59,11 @@ void collect_modules(Module* m, const std::string& prefix, std::unordered_set<co
   for (const auto& [name, child] : m->named_children()) collect_modules(child.get(), join(prefix, name), seen, out);
 }
 
-/// A leaf that asks for a gradient: what a parameter must be.
-Tensor as_parameter(const Tensor& value) {
-  if (!value.defined()) return value;
-  Tensor leaf = value.is_leaf() ? value : value.detach();
-  return leaf.requires_grad_();
+/// Both numbers as one that depends on every bit and on their order (the finaliser of MurmurHash3).
+uint64_t mix(uint64_t h, uint64_t v) {
+  h = h * 0x9e3779b97f4a7c15 + v;
+  h = (h ^ h >> 33) * 0xff51afd7ed558ccd;
+  return h ^ h >> 33;
 }
 
 template <class T> std::vector<T> values_of(const std::vector<Named<T>>& named) {
@@ -79,7 +79,7 @@ Module::~Module() = default;
 
 Tensor Module::forward(const Tensor&) {
   throw NotImplementedError(type_name() + ": forward of one tensor is not defined")
-      .fix("define Tensor forward(const Tensor& x) override, or call the module through its handle");
+      .fix("define its forward, or call it with the arguments that its own forward takes");
 }
 
 Tensor Module::operator()(const Tensor& x) {
@@ -100,9 +100,19 @@ void Module::check_name(std::string_view name, Kind kind) const {
   if (taken != nullptr) throw ValueError(type_name() + ": " + quoted + " is the name of a " + taken + " already");
 }
 
-void Module::register_parameter(std::string_view name, const Tensor& value) {
+void Module::register_parameter(std::string_view name, const Tensor& value, bool requires_grad) {
   check_name(name, Kind::Parameter);
-  entry_for(parameters_, name).value() = as_parameter(value);
+  if (value.defined() && !value.is_leaf()) {
+    throw ValueError(type_name() + ": '" + std::string(name) +
+                     "' was computed with a gradient and cannot be a parameter")
+        .got(describe(value))
+        .need("a leaf of the graph")
+        .fix("register its detach(), or compute it in forward");
+  }
+  Tensor leaf = value;
+  if (leaf.defined() && leaf.requires_grad() != requires_grad) leaf.requires_grad_(requires_grad);
+  entry_for(parameters_, name).value() = leaf;
+  changed();
 }
 
 void Module::register_buffer(std::string_view name, const Tensor& value, bool persistent) {
@@ -110,6 +120,7 @@ void Module::register_buffer(std::string_view name, const Tensor& value, bool pe
   detail::Entry<Tensor>& e = entry_for(buffers_, name);
   e.value() = value;
   e.persistent = persistent;
+  changed();
 }
 
 void Module::register_module(std::string_view name, Ref<Module> child) {
@@ -120,9 +131,11 @@ void Module::register_module(std::string_view name, Ref<Module> child) {
         .fix("derive the replacement from the class that " + type_name() + " declares for '" + std::string(name) + "'");
   }
   e.value() = std::move(child);
+  changed();
 }
 
 bool Module::unregister(std::string_view name) {
+  changed();
   return erase_entry(parameters_, name) || erase_entry(buffers_, name) || erase_entry(children_, name);
 }
 
@@ -135,6 +148,14 @@ const Tensor* Module::find_tensor(std::string_view name) const {
 const Ref<Module>* Module::find_child(std::string_view name) const {
   const auto* e = find_entry(children_, name);
   return e != nullptr ? &e->value() : nullptr;
+}
+
+bool Module::is_member(std::string_view name) const {
+  auto held = [name](const auto& list) {
+    const auto* e = find_entry(list, name);
+    return e != nullptr && e->member != nullptr;
+  };
+  return held(parameters_) || held(buffers_) || held(children_);
 }
 
 std::vector<std::string> Module::parameter_names() const { return names_of(parameters_); }
@@ -157,25 +178,26 @@ std::vector<Named<Module*>> Module::named_modules() {
 }
 std::vector<Module*> Module::modules() { return values_of(named_modules()); }
 
-void Module::collect(const std::string& prefix, bool recurse, std::vector<detail::Entry<Tensor>> Module::* list,
+void Module::collect(const std::string& prefix, bool recurse, bool once, Tensors list,
                      std::vector<Named<Tensor>>* out) const {
   for (const detail::Entry<Tensor>& e : this->*list) {
     const Tensor& t = e.value();
-    const bool again = std::any_of(out->begin(), out->end(), [&](const auto& o) { return o.second.is_same(t); });
-    if (t.defined() && !again) out->emplace_back(join(prefix, e.name), t);
+    auto same = [&](const auto& o) { return o.second.is_same(t); };
+    if (!t.defined() || (once && std::any_of(out->begin(), out->end(), same))) continue;
+    out->emplace_back(join(prefix, e.name), t);
   }
   if (!recurse) return;
-  for (const auto& [name, child] : named_children()) child->collect(join(prefix, name), true, list, out);
+  for (const auto& [name, child] : named_children()) child->collect(join(prefix, name), true, once, list, out);
 }
 
-std::vector<Named<Tensor>> Module::named_parameters(bool recurse) const {
+std::vector<Named<Tensor>> Module::named_parameters(bool recurse, bool remove_duplicate) const {
   std::vector<Named<Tensor>> out;
-  collect("", recurse, &Module::parameters_, &out);
+  collect("", recurse, remove_duplicate, &Module::parameters_, &out);
   return out;
 }
-std::vector<Named<Tensor>> Module::named_buffers(bool recurse) const {
+std::vector<Named<Tensor>> Module::named_buffers(bool recurse, bool remove_duplicate) const {
   std::vector<Named<Tensor>> out;
-  collect("", recurse, &Module::buffers_, &out);
+  collect("", recurse, remove_duplicate, &Module::buffers_, &out);
   return out;
 }
 std::vector<Tensor> Module::parameters(bool recurse) const { return values_of(named_parameters(recurse)); }
@@ -202,6 +224,14 @@ Module& Module::train(bool on) {
   training_ = on;
   for (const auto& [name, child] : named_children()) child->train(on);
   return *this;
+}
+
+uint64_t Module::modes() const {
+  uint64_t h = uint64_t{changes_} << 1 | uint64_t{training_};
+  for (const auto& e : children_) {
+    if (e.value()) h = mix(h, e.value()->modes());
+  }
+  return h;
 }
 
 Module& Module::requires_grad_(bool on) {

@@ -2,26 +2,14 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "core/record.h"
 #include "ir/dispatch.h"
 #include "nn/names.h"
+#include "thixo/autograd.h"
 #include "thixo/nn_module.h"
 #include "thixo/serialize.h"
 
 namespace thixo::nn {
 namespace {
-
-/// t becomes `value` and stays the same tensor for everyone who holds it.
-void set_data(const Tensor& t, const Tensor& value) {
-  TensorRecord& to = *t.record();
-  const TensorRecord& from = *value.record();
-  to.dtype = from.dtype;
-  to.device = from.device;
-  to.shape = from.shape;
-  to.strides = from.strides;
-  to.offset = from.offset;
-  to.storage = from.storage;
-}
 
 /// "a, b, c and 12 more"
 std::string listed(const std::vector<std::string>& names) {
@@ -91,7 +79,7 @@ LoadReport Module::load_state_dict(const StateDict& state, bool strict) {
     if (!report.unexpected.empty()) e.got("unexpected: " + listed(with_hints(report.unexpected, report.missing)));
     if (!mismatched.empty()) e.got("mismatched: " + listed(mismatched));
     if (mismatched.empty()) {
-      e.fix("load with strict = false to take what fits");
+      e.fix("load without strict to take what fits");
     } else {
       e.fix("make the module with the sizes that the state was saved with");
     }

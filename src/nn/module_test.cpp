@@ -54,10 +54,53 @@ TEST(Module, ParametersAreLeavesThatWantAGradient) {
   EXPECT_FALSE(net->scale.requires_grad());
 }
 
+TEST(Module, RegisteredParametersAreLeaves) {
+  Module one, two;
+  one.register_parameter("w", ones({2}), /*requires_grad=*/false);
+  two.register_parameter("w", *one.find_tensor("w"), false);
+  EXPECT_FALSE(one.find_tensor("w")->requires_grad());
+  EXPECT_TRUE(one.find_tensor("w")->is_same(*two.find_tensor("w")));
+  one.register_parameter("counts", zeros({2}, {.dtype = int64}), false);
+  try {
+    one.register_parameter("v", ones({1}).requires_grad_() * 2);
+    ADD_FAILURE();
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("Module: 'v' was computed with a gradient"), std::string::npos) << e.what();
+  }
+}
+
+TEST(Module, TrainingIsSetHereOrBelow) {
+  Net net;
+  net->set_training(false);
+  EXPECT_TRUE(!net->training() && net->head->training());
+  net->eval();
+  EXPECT_FALSE(net->head->training());
+}
+
+TEST(Module, ModesTellWhatACompiledFunctionDependsOn) {
+  Sequential net(Linear(1, 1), Dropout(0.5));
+  const uint64_t first = net->modes();
+  net[1]->eval();
+  const uint64_t second = net->modes();
+  EXPECT_NE(second, first);
+  net[1]->train();
+  EXPECT_EQ(net->modes(), first);
+  net[0]->register_parameter("weight", zeros({1, 1}));
+  EXPECT_TRUE(net->modes() != first && net->modes() != second);
+}
+
+TEST(Module, KnowsWhatItsMembersHold) {
+  Net net;
+  net->register_parameter("extra", ones({1}));
+  EXPECT_TRUE(net->is_member("scale") && net->is_member("head") && net->is_member("calls"));
+  EXPECT_FALSE(net->is_member("extra") || net->is_member("nothing"));
+}
+
 TEST(Module, SharedTensorsAppearOnce) {
   Net net;
   net->first->fc->weight = net->head->weight;
   EXPECT_EQ(net->parameters().size(), 3u);
+  EXPECT_EQ(net->named_parameters(true, /*remove_duplicate=*/false).size(), 4u);
   EXPECT_EQ(net->state_dict().size(), 5u);
 }
 

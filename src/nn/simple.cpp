@@ -11,6 +11,13 @@ std::string window(const IntList& v) {
   return equal ? std::to_string(v[0]) : Repr::tuple(v);
 }
 
+std::string inplace_text(const InplaceOptions& o) { return o.inplace ? Repr().add("inplace", true).str() : ""; }
+
+void check_approximate(const GELUOptions& o) {
+  if (o.approximate == "none" || o.approximate == "tanh") return;
+  throw ValueError("GELU: there is no approximation '" + o.approximate + "'").need("none or tanh");
+}
+
 void check_reduction(const char* layer, const std::string& reduction) {
   if (reduction == "mean" || reduction == "sum" || reduction == "none") return;
   throw ValueError(std::string(layer) + ": there is no reduction '" + reduction + "'").need("mean, sum or none");
@@ -19,28 +26,39 @@ void check_reduction(const char* layer, const std::string& reduction) {
 }  // namespace
 
 Tensor IdentityImpl::forward(const Tensor& x) { return x; }
-Tensor ReLUImpl::forward(const Tensor& x) { return relu(unplaced(x)); }
-Tensor SiLUImpl::forward(const Tensor& x) { return silu(unplaced(x)); }
+Tensor ReLUImpl::forward(const Tensor& x) { return options.inplace ? Tensor(x).relu_(SourceLoc()) : relu(unplaced(x)); }
+std::string ReLUImpl::extra_repr() const { return inplace_text(options); }
+Tensor SiLUImpl::forward(const Tensor& x) { return options.inplace ? Tensor(x).silu_(SourceLoc()) : silu(unplaced(x)); }
+std::string SiLUImpl::extra_repr() const { return inplace_text(options); }
 Tensor SigmoidImpl::forward(const Tensor& x) { return sigmoid(unplaced(x)); }
 Tensor TanhImpl::forward(const Tensor& x) { return tanh(unplaced(x)); }
 
-Tensor GELUImpl::forward(const Tensor& x) { return gelu(unplaced(x), {.approximate = options.approximate}); }
+GELUImpl::GELUImpl(const Options& o) : options(o) { check_approximate(options); }
+Tensor GELUImpl::forward(const Tensor& x) {
+  check_approximate(options);
+  return gelu(unplaced(x), {.approximate = options.approximate});
+}
 std::string GELUImpl::extra_repr() const { return Repr().add("approximate", "'" + options.approximate + "'").str(); }
 
 Tensor SoftmaxImpl::forward(const Tensor& x) { return softmax(unplaced(x), dim); }
 std::string SoftmaxImpl::extra_repr() const { return Repr().add("dim", dim).str(); }
 
-DropoutImpl::DropoutImpl(const Options& o) : p(o.p) {
+DropoutImpl::DropoutImpl(const Options& o) : p(o.p), inplace(o.inplace) {
   if (!(p >= 0 && p <= 1)) throw ValueError("Dropout: a probability of " + Repr::number(p)).need("0 <= p <= 1");
 }
-Tensor DropoutImpl::forward(const Tensor& x) { return dropout(unplaced(x), p, training()); }
-std::string DropoutImpl::extra_repr() const { return Repr().add("p", p).add("inplace", false).str(); }
+Tensor DropoutImpl::forward(const Tensor& x) {
+  return inplace ? Tensor(x).dropout_(p, training(), {}, SourceLoc()) : dropout(unplaced(x), p, training());
+}
+std::string DropoutImpl::extra_repr() const { return Repr().add("p", p).add("inplace", inplace).str(); }
 
 Tensor FlattenImpl::forward(const Tensor& x) { return flatten(unplaced(x), options.start_dim, options.end_dim); }
 std::string FlattenImpl::extra_repr() const {
   return Repr().add("start_dim", options.start_dim).add("end_dim", options.end_dim).str();
 }
 
+MaxPool2dImpl::MaxPool2dImpl(const IntList& kernel, const Options& o) : kernel_size(kernel), options(o) {
+  if (!o.stride) options.stride = kernel;
+}
 Tensor MaxPool2dImpl::forward(const Tensor& x) {
   return max_pool2d(unplaced(x), kernel_size, options.stride.value_or(IntList()), options.padding, options.dilation,
                     options.ceil_mode);
@@ -55,6 +73,9 @@ std::string MaxPool2dImpl::extra_repr() const {
       .str();
 }
 
+AvgPool2dImpl::AvgPool2dImpl(const IntList& kernel, const Options& o) : kernel_size(kernel), options(o) {
+  if (!o.stride) options.stride = kernel;
+}
 Tensor AvgPool2dImpl::forward(const Tensor& x) {
   return avg_pool2d(unplaced(x), kernel_size, options.stride.value_or(IntList()), options.padding, options.ceil_mode,
                     options.count_include_pad);

@@ -29,6 +29,24 @@ int64_t consumed(const TensorIndex& i) {
   return 1;
 }
 
+/// A single integer whose value is at hand: it selects, as a number does. While a program is recorded, or for a
+/// transform's value, it is an index like others.
+std::optional<int64_t> known_number(const Tensor& t) {
+  const TensorRecord& r = *t.record();
+  const bool whole = r.dtype == DType::I64 || r.dtype == DType::I32;
+  if (t.dim() != 0 || !whole || r.wrapper || !r.storage) return std::nullopt;
+  const std::vector<Interpreter*>& bottom = dispatch_state().bottom;
+  if (!std::all_of(bottom.begin(), bottom.end(), [](const Interpreter* i) { return i->watches(); }))
+    return std::nullopt;
+  return t.item_scalar().to_int();
+}
+
+/// A value without its leading dims of size 1: they broadcast anyway, and the rest may fit a target of lower rank.
+Tensor without_leading_ones(Tensor v) {
+  while (v.dim() > 0 && !v.size(0).is_symbolic() && v.size(0) == 1) v = v.select(0, 0);
+  return v;
+}
+
 /// Applies the views of an index; index tensors are left in `tensors` at the dim that they take.
 Tensor apply_basic(const Tensor& x, std::span<const TensorIndex> at, TensorList* tensors) {
   int64_t used = 0, ellipses = 0;
@@ -65,7 +83,16 @@ Tensor apply_basic(const Tensor& x, std::span<const TensorIndex> at, TensorList*
     } else {
       const Tensor& t = std::get<Tensor>(v);
       if (t.dtype() != DType::Bool) {
-        put(t);
+        if (const std::optional<int64_t> one = known_number(t)) {
+          y = y.select(d, *one);
+        } else {
+          put(t);
+        }
+        continue;
+      }
+      if (t.dim() == 0) {  // a mask of no dims makes one, of size 1 or 0
+        y = y.unsqueeze(d);
+        put(t.reshape({1}).nonzero().select(1, 0));
         continue;
       }
       Tensor places = t.nonzero();
@@ -128,12 +155,13 @@ Tensor Tensor::operator[](const TensorIndex& i) const { return index(std::span<c
 Tensor& Tensor::index_put_(std::span<const TensorIndex> at, const TensorArg& value, bool accumulate) {
   TensorList tensors;
   Tensor y = apply_basic(*this, at, &tensors);
+  const Tensor v = without_leading_ones(value.tensor());
   if (!tensors.empty()) {
-    y.index_put_(tensors, value.tensor().to(dtype()), accumulate);
+    y.index_put_(tensors, v.to(dtype()), accumulate);
   } else if (accumulate) {
-    y.add_(value.tensor());
+    y.add_(v);
   } else {
-    y.copy_(value);
+    y.copy_(v);
   }
   return *this;
 }

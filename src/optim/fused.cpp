@@ -17,21 +17,27 @@ namespace {
 struct Batch {
   const ParamGroup* group;
   int64_t step;  // the one being made, from 1
+  bool first;    // with new state tensors
   const OpDef* op;
   Tensor scalars;
   std::vector<Tensor> params, grads;
   std::vector<ParamState*> states;
 };
 
-/// Uninitialised memory is no op, so that inside a recording the tensor is state and not a result.
+/// Inside a recording a tensor that outlives it: state, and nothing that the function makes at each call.
+Tensor as_state(Tensor t) {
+  t.record()->recording = t.record()->storage->recording = 0;
+  return t;
+}
+
 Tensor new_zeros(const Tensor& like) {
-  Tensor t = empty_strided(like.shape(), like.strides(), {.dtype = like.dtype(), .device = like.device()});
+  Tensor t = as_state(empty_strided(like.shape(), like.strides(), {.dtype = like.dtype(), .device = like.device()}));
   if (t.nbytes() > 0) std::memset(t.record()->data(), 0, t.record()->storage->bytes);
   return t;
 }
 
 Tensor new_scalars(std::span<const double> values) {
-  Tensor t = empty({static_cast<int64_t>(values.size())}, {.dtype = DType::F64});
+  Tensor t = as_state(empty({static_cast<int64_t>(values.size())}, {.dtype = DType::F64}));
   std::copy(values.begin(), values.end(), static_cast<double*>(t.record()->data()));
   return t;
 }
@@ -47,6 +53,8 @@ void prepare_state(const OpDef& op, const Tensor& param, ParamState* s) {
   }
 }
 
+bool is_first(const ParamState& s) { return s.step == s.begun + 1; }
+
 std::vector<Batch> batches_of(OptimizerState& state, FusedOptimizer::Rule rule) {
   std::vector<Batch> batches;
   for (const ParamGroup& group : state.groups) {
@@ -56,12 +64,14 @@ std::vector<Batch> batches_of(OptimizerState& state, FusedOptimizer::Rule rule) 
       if (!g.defined()) continue;
       ParamState& s = state.params[p.record()];
       ++s.step;
+      if (s.tensors.empty()) s.begun = s.step - 1;
+      const bool begins = is_first(s);
       auto b = std::find_if(batches.begin() + static_cast<std::ptrdiff_t>(first), batches.end(),
-                            [&](const Batch& x) { return x.step == s.step; });
+                            [&](const Batch& x) { return x.step == s.step && x.first == begins; });
       if (b == batches.end()) {
-        const Update u = rule(group, s.step);
-        b = batches.insert(
-            b, {&group, s.step, find_op(u.op), new_scalars({u.scalars.data(), u.scalars.size()}), {}, {}, {}});
+        const Update u = rule(group, s.step, begins);
+        Tensor scalars = new_scalars({u.scalars.data(), u.scalars.size()});
+        b = batches.insert(b, {&group, s.step, begins, find_op(u.op), std::move(scalars), {}, {}, {}});
       }
       prepare_state(*b->op, p, &s);
       b->params.push_back(p);
@@ -82,6 +92,10 @@ void append_operands(const Batch& b, size_t i, std::vector<Tensor>* in) {
 }
 
 void check_gradient(const Tensor& param, const Tensor& grad) {
+  if (!is_differentiable(param.dtype())) {
+    throw DTypeError("optimizer: a parameter of dtype " + std::string(dtype_name(param.dtype())) + " has a gradient")
+        .need("parameters of floating-point or complex dtypes");
+  }
   if (grad.dtype() == param.dtype() && grad.shape() == param.shape()) return;
   throw ValueError("optimizer: a gradient that does not fit its parameter")
       .got("parameter: " + std::string(dtype_short_name(param.dtype())) + shape_str(param.shape()) +
@@ -106,12 +120,26 @@ void run_fused(const Batch& b) {
   }
 }
 
+Values pure_update(const OpDef* op, const std::vector<Tensor>& in) {
+  if (!is_complex(in[0].dtype())) return dispatch(Call{op, in, {}, {}});
+  std::vector<Tensor> parts[2];  // real and imaginary
+  for (const Tensor& t : in) {
+    parts[0].push_back(is_complex(t.dtype()) ? real(t) : t);
+    parts[1].push_back(is_complex(t.dtype()) ? imag(t) : t);
+  }
+  const Values re = dispatch(Call{op, parts[0], {}, {}}), im = dispatch(Call{op, parts[1], {}, {}});
+  Values out;
+  for (size_t k = 0; k < re.size(); ++k) out.push_back(re[k] + im[k] * Scalar(std::complex<double>(0, 1)));
+  return out;
+}
+
 /// One op call for each parameter, so that a recorder or another interpreter sees pure ops and writes.
 void run_dispatched(const Batch& b) {
   for (size_t i = 0; i < b.params.size(); ++i) {
+    check_gradient(b.params[i], b.grads[i]);
     std::vector<Tensor> in;
     append_operands(b, i, &in);
-    const Values results = dispatch(Call{b.op, in, {}, {}});
+    const Values results = pure_update(b.op, in);
     Tensor param = b.params[i];
     param.copy_(results[0]);
     for (size_t k = 1; k < results.size(); ++k) b.states[i]->tensors[k - 1].second.copy_(results[k]);
@@ -125,8 +153,13 @@ void keep_live(const Ref<OptimizerState>& state, const Batch& b, FusedOptimizer:
   for (const Tensor& p : b.params) records.push_back(p.record());
   before_replay([state, group, records, scalars = b.scalars, rule] {
     int64_t step = 0;
-    for (const TensorRecord* r : records) step = ++state->params[r].step;
-    const Update u = rule(state->groups[group], step);
+    bool first = false;
+    for (const TensorRecord* r : records) {
+      ParamState& s = state->params[r];
+      step = ++s.step;
+      first = is_first(s);
+    }
+    const Update u = rule(state->groups[group], step, first);
     std::copy(u.scalars.begin(), u.scalars.end(), static_cast<double*>(scalars.record()->data()));
   });
 }

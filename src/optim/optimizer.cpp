@@ -17,6 +17,12 @@ double* find_setting(Settings& settings, std::string_view name) {
   return nullptr;
 }
 
+/// Settings that schedules add to groups: in a state they are there or not.
+bool is_of_schedules(std::string_view name) {
+  return name == "initial_lr" || name == "max_lr" || name == "min_lr" || name == "base_momentum" ||
+         name == "max_momentum";
+}
+
 std::string param_prefix(size_t i) { return "state." + std::to_string(i) + "."; }
 std::string group_prefix(size_t i) { return "param_groups." + std::to_string(i) + "."; }
 
@@ -60,13 +66,32 @@ class Incoming {
   std::map<std::string, Tensor> by_name_;
 };
 
+void check_count(size_t group, size_t here, double in_state) {
+  if (in_state == static_cast<double>(here)) return;
+  throw ValueError("load_state_dict: group " + std::to_string(group) + " differs in its number of parameters")
+      .got("in the state: " + std::to_string(static_cast<int64_t>(in_state)) + "   here: " + std::to_string(here))
+      .fix("make the optimizer with the groups and parameters that the state was saved with");
+}
+
 }  // namespace
+
+bool is_flag(std::string_view setting) {
+  return setting == "nesterov" || setting == "maximize" || setting == "amsgrad";
+}
 
 double& ParamGroup::operator[](std::string_view name) {
   if (double* v = find_setting(settings, name)) return *v;
   std::string known;
   for (const auto& [key, value] : settings) known += (known.empty() ? "" : ", ") + key;
   throw ValueError("optimizer: there is no setting '" + std::string(name) + "'").need(known);
+}
+
+void ParamGroup::set(std::string_view name, double value) {
+  if (double* v = find_setting(settings, name)) {
+    *v = value;
+  } else {
+    settings.emplace_back(name, value);
+  }
 }
 
 bool ParamGroup::has(std::string_view name) const {
@@ -91,18 +116,22 @@ void Optimizer::add_param_group(ParamGroup group) {
     if (!p.defined() || !p.is_leaf()) {
       throw ValueError("optimizer: a parameter that is the result of an op")
           .need("leaf tensors")
-          .fix("pass module->parameters()");
+          .fix("pass what the module's parameters() gives");
     }
     if (!seen.insert(p.record()).second)
       throw ValueError("optimizer: a parameter appears twice").need("each parameter in one group");
   }
   for (const auto& [name, value] : group.settings) {
-    if (find_setting(defaults_, name) == nullptr) ParamGroup{{}, defaults_}[name];
+    if (find_setting(defaults_, name) == nullptr && name != "initial_lr") ParamGroup{{}, defaults_}[name];
   }
-  Settings settings = defaults_;
-  for (const auto& [name, value] : group.settings) *find_setting(settings, name) = value;
-  group.settings = std::move(settings);
+  const Settings own = std::exchange(group.settings, defaults_);
+  for (const auto& [name, value] : own) group.set(name, value);
   state_->groups.push_back(std::move(group));
+}
+
+const ParamState* Optimizer::find_state(const Tensor& param) const {
+  auto it = state_->params.find(param.record());
+  return it == state_->params.end() ? nullptr : &it->second;
 }
 
 void Optimizer::zero_grad(bool set_to_none) {
@@ -122,6 +151,8 @@ StateDict Optimizer::state_dict() const {
   StateDict out;
   size_t i = 0;
   for (size_t g = 0; g < state_->groups.size(); ++g) {
+    const double count = static_cast<double>(state_->groups[g].params.size());
+    out.emplace_back(group_prefix(g) + "params", number(count));
     for (const auto& [name, value] : state_->groups[g].settings)
       out.emplace_back(group_prefix(g) + name, number(value));
     for (const Tensor& p : state_->groups[g].params) {
@@ -142,13 +173,11 @@ void Optimizer::load_state_dict(const StateDict& state) {
   std::unordered_map<const TensorRecord*, ParamState> params;
   size_t i = 0;
   for (size_t g = 0; g < groups.size(); ++g) {
-    for (auto& [name, value] : groups[g].settings) {
-      // "initial_lr" is there only where a scheduler was.
-      if (name != "initial_lr" || !incoming.names(group_prefix(g) + name).empty())
-        value = incoming.take_number(group_prefix(g) + name);
-    }
-    if (Tensor t = incoming.take(group_prefix(g) + "initial_lr"); t.defined()) {
-      groups[g].settings.emplace_back("initial_lr", t.to(DType::F64).item());
+    const std::string group = group_prefix(g);
+    check_count(g, groups[g].params.size(), incoming.take_number(group + "params"));
+    for (const auto& [name, value] : defaults_) groups[g].set(name, incoming.take_number(group + name));
+    for (const std::string& name : incoming.names(group)) {
+      if (is_of_schedules(name)) groups[g].set(name, incoming.take_number(group + name));
     }
     for (const Tensor& p : groups[g].params) {
       const std::string prefix = param_prefix(i++);

@@ -5,6 +5,7 @@
 
 #include "base/error_text.h"
 #include "core/record.h"
+#include "thixo/autograd.h"
 #include "thixo/nn.h"
 #include "thixo/optim.h"
 
@@ -134,6 +135,41 @@ TEST(Adam, HalfPrecision) {
   }
 }
 
+/// Complex parameters are pairs of real ones.
+TEST(Optimizer, ComplexParameters) {
+  const Tensor start = rand({2, 5, 2}), grad = rand({2, 5, 2});
+  auto pairs = [](const Tensor& t) { return t.select(2, 0) + t.select(2, 1) * Scalar(std::complex<double>(0, 1)); };
+  auto compare_step = [&](auto make) {
+    Tensor p = start.clone().requires_grad_(), c = pairs(start).requires_grad_();
+    auto real_steps = make(TensorList{p}), complex_steps = make(TensorList{c});
+    for (int i = 0; i < 3; ++i) {
+      p.set_grad(grad * (i + 1));
+      c.set_grad(pairs(grad * (i + 1)));
+      real_steps.step();
+      complex_steps.step();
+    }
+    NoGrad guard;
+    EXPECT_EQ(real(c).to_vector<float>(), p.select(2, 0).to_vector<float>());
+    EXPECT_EQ(imag(c).to_vector<float>(), p.select(2, 1).to_vector<float>());
+  };
+  compare_step([](const TensorList& p) { return SGD(p, {.lr = 0.1, .momentum = 0.9, .weight_decay = 0.1}); });
+  compare_step([](const TensorList& p) { return Adam(p, {.lr = 0.1, .amsgrad = true}); });
+  compare_step([](const TensorList& p) { return AdamW(p, {.lr = 0.1}); });
+}
+
+TEST(Optimizer, IntegerParametersHaveNoStep) {
+  Tensor p = ones({2}, {.dtype = int64});
+  SGD sgd(TensorList{p}, {.lr = 1});
+  sgd.step();  // without a gradient it is left alone
+  p.set_grad(ones({2}, {.dtype = int64}));
+  try {
+    sgd.step();
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.headline(), "optimizer: a parameter of dtype int64 has a gradient");
+  }
+}
+
 TEST(Adam, AnyLayoutOfTheGradient) {
   Tensor p = ones({2, 3}).requires_grad_(), q = ones({2, 3}).requires_grad_();
   Adam adam(TensorList{p, q}, {.lr = 0.1});
@@ -205,7 +241,7 @@ TEST(Optimizer, StateRoundTrip) {
   Adam first(b, {.lr = 0.1, .amsgrad = true});
   run(first, b, 0, 3);
   Adam second(b, {.lr = 7});
-  EXPECT_EQ(second.state_dict().size(), 7u);
+  EXPECT_EQ(second.state_dict().size(), 8u);  // 7 settings, and how many parameters there are
   second.load_state_dict(first.state_dict());
   EXPECT_EQ(second.param_groups()[0]["lr"], 0.1);
   run(second, b, 3, 6);
@@ -216,6 +252,33 @@ TEST(Optimizer, StateRoundTrip) {
   EXPECT_THROW(other.load_state_dict(first.state_dict()), Error);
   SGD sgd(fresh());
   EXPECT_THROW(sgd.load_state_dict(first.state_dict()), Error);
+}
+
+TEST(Optimizer, AStateOfOtherParametersIsRefused) {
+  auto p = [] { return ones({1}).requires_grad_(); };
+  SGD one(TensorList{p()}), two(TensorList{p(), p()});
+  EXPECT_THROW(two.load_state_dict(one.state_dict()), Error);
+  EXPECT_THROW(one.load_state_dict(two.state_dict()), Error);
+  EXPECT_THROW(one.load_state_dict(Adam(TensorList{p()}).state_dict()), Error);
+}
+
+TEST(SGD, MomentumTurnedOnLaterBeginsWithTheWholeGradient) {
+  Tensor p = zeros({1}).requires_grad_();
+  SGD sgd(TensorList{p}, {.lr = 1, .dampening = 0.5});
+  auto step = [&](double g) {
+    p.set_grad(full({1}, g).to(float32));
+    sgd.step();
+    return p.item<float>();
+  };
+  EXPECT_FLOAT_EQ(step(1), -1);
+  sgd.param_groups()[0]["momentum"] = 0.5;
+  EXPECT_FLOAT_EQ(step(4), -5);              // no buffer yet: it is the gradient
+  EXPECT_FLOAT_EQ(step(2), -5 - (2 + 1));    // 0.5 * 4 + 0.5 * 2
+  SGD again(TensorList{p}, {.lr = 1, .momentum = 0.5, .dampening = 0.5});
+  again.load_state_dict(sgd.state_dict());
+  p.set_grad(ones({1}));
+  again.step();
+  EXPECT_FLOAT_EQ(p.item<float>(), -8 - 2);  // 0.5 * 3 + 0.5 * 1: a buffer that is there is gone on with
 }
 
 TEST(Optimizer, TrainsALayer) {

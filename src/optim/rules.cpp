@@ -12,7 +12,7 @@ void require(bool ok, const char* optimizer, const char* name, double value, con
   throw ValueError(std::string(optimizer) + ": " + name + " = " + std::to_string(value)).need(need);
 }
 
-Update sgd_rule(const ParamGroup& g, int64_t step) {
+Update sgd_rule(const ParamGroup& g, int64_t, bool first) {
   using namespace sgd_scalars;
   const double momentum = g["momentum"];
   Update u{momentum != 0 ? "sgd_update.momentum" : "sgd_update", {}};
@@ -22,8 +22,8 @@ Update sgd_rule(const ParamGroup& g, int64_t step) {
   u.scalars[kRate] = g["lr"];
   if (momentum == 0) return u;
   const bool nesterov = g["nesterov"] != 0;
-  u.scalars[kMomentum] = step == 1 ? 0 : momentum;
-  u.scalars[kDamp] = step == 1 ? 1 : 1 - g["dampening"];
+  u.scalars[kMomentum] = first ? 0 : momentum;
+  u.scalars[kDamp] = first ? 1 : 1 - g["dampening"];
   u.scalars[kDirect] = nesterov ? 1 : 0;
   u.scalars[kBuffered] = nesterov ? momentum : 1;
   return u;
@@ -45,8 +45,8 @@ Update adam_scalars_of(const ParamGroup& g, int64_t step, bool decoupled) {
   u.scalars[kRate] = lr / (1 - std::pow(beta1, static_cast<double>(step)));
   return u;
 }
-Update adam_rule(const ParamGroup& g, int64_t step) { return adam_scalars_of(g, step, false); }
-Update adamw_rule(const ParamGroup& g, int64_t step) { return adam_scalars_of(g, step, true); }
+Update adam_rule(const ParamGroup& g, int64_t step, bool) { return adam_scalars_of(g, step, false); }
+Update adamw_rule(const ParamGroup& g, int64_t step, bool) { return adam_scalars_of(g, step, true); }
 
 Settings sgd_settings(const SGDOptions& o) {
   require(o.lr >= 0, "SGD", "lr", o.lr, "lr >= 0");

@@ -1,6 +1,7 @@
 #include "thixo/compile.h"
 
 #include "base/deterministic.h"
+#include "core/tensor_lock.h"
 #include "runtime/compiled_program.h"
 
 namespace thixo {
@@ -21,6 +22,7 @@ std::string signature(const TensorList& args, const std::string& key) {
   std::string s = key;
   s += dispatch_state().grad_enabled ? "|grad" : "|no_grad";
   if (detail::deterministic()) s += "|deterministic";
+  if (default_dtype() != DType::F32) s += "|" + std::string(dtype_short_name(default_dtype()));
   for (size_t i = 0; i < args.size(); ++i) {
     const Tensor& t = args[i];
     s += '|';
@@ -28,6 +30,7 @@ std::string signature(const TensorList& args, const std::string& key) {
     s += dtype_short_name(t.dtype());
     s += shape_str(t.shape());
     if (!t.is_contiguous()) s += shape_str(t.strides());
+    if (t.device() != Device()) s += t.device().str();
     if (t.requires_grad()) s += t.is_leaf() ? 'l' : 'g';
     if (t.is_view() && t.base().is_leaf() && t.base().requires_grad()) s += 'b';
     for (size_t k = 0; k < i; ++k) {
@@ -43,33 +46,44 @@ std::string signature(const TensorList& args, const std::string& key) {
 
 }  // namespace
 
-CompiledFunction::CompiledFunction(Fn f) : f_(std::move(f)) {}
+CompiledFunction::CompiledFunction(Fn f)
+    : CompiledFunction(FormFn([f = std::move(f)](const TensorList& args, int64_t*) { return f(args); })) {}
+CompiledFunction::CompiledFunction(FormFn f) : f_(std::move(f)) {}
 CompiledFunction::~CompiledFunction() = default;
 
 Ref<CompiledFunction::Program> CompiledFunction::program(const TensorList& args, const std::string& key,
                                                          std::optional<TensorList>* first) {
   const std::string id = signature(args, key);
   {
-    std::lock_guard lock(mutex_);
+    const auto lock = lock_for_tensors(mutex_);
     for (const Ref<Program>& p : programs_[id]) {
       if (p->holds(args)) return p;
     }
   }
   TensorList results;
-  Ref<Program> p = Program::record(args, f_, &results);
+  int64_t form = 0;
+  Ref<Program> p = Program::record(args, [&](const TensorList& a) { return f_(a, &form); }, &results);
+  p->form = form;
   *first = std::move(results);
-  std::lock_guard lock(mutex_);  // not while the function runs: it may wait for another thread (Python's lock)
+  Ref<Program> forgotten;
+  // Not while the function runs, nor while a program goes: both may wait for another thread (Python's lock).
+  const auto lock = lock_for_tensors(mutex_);
   std::vector<Ref<Program>>& known = programs_[id];
-  if (known.size() >= kMostPrograms) known.erase(known.begin());
+  if (known.size() >= kMostPrograms) {
+    forgotten = std::move(known.front());
+    known.erase(known.begin());
+  }
   known.push_back(p);
   return p;
 }
 
-TensorList CompiledFunction::operator()(const TensorList& args, const std::string& key) {
-  // Inside another recording, or under a transform, the function is part of that one.
-  if (is_compiling() || !dispatch_state().levels.empty()) return f_(args);
+TensorList CompiledFunction::operator()(const TensorList& args, const std::string& key, int64_t* form) {
+  int64_t unasked = 0;
+  if (form == nullptr) form = &unasked;
+  if (is_part()) return f_(args, form);
   std::optional<TensorList> first;
   Ref<Program> p = program(args, key, &first);
+  *form = p->form;
   return first ? std::move(*first) : p->replay(args);
 }
 
@@ -78,8 +92,10 @@ std::string CompiledFunction::explain(const TensorList& args, const std::string&
   return program(args, key, &first)->explain();
 }
 
+bool CompiledFunction::is_part() { return is_compiling() || !dispatch_state().levels.empty(); }
+
 size_t CompiledFunction::recordings() const {
-  std::lock_guard lock(mutex_);
+  const auto lock = lock_for_tensors(mutex_);
   size_t n = 0;
   for (const auto& [id, programs] : programs_) n += programs.size();
   return n;

@@ -1,9 +1,20 @@
 #include "runtime/compiled_node.h"
 
 #include "thixo/error.h"
+#include "transform/passes/absent.h"
 #include "transform/write.h"
 
 namespace thixo {
+
+const CompiledBackward::Part& CompiledBackward::part(const std::vector<bool>& absent) {
+  std::lock_guard lock(mutex_);
+  if (auto known = parts_.find(absent); known != parts_.end()) return known->second;
+  PartialBackward p = without_gradients(whole.graph, shapes.size(), absent);
+  Part made;
+  for (int k : result_of) made.result_of.push_back(k < 0 ? -1 : p.output_of[static_cast<size_t>(k)]);
+  made.run = make_ref<Executable>(Recording{std::move(p.graph), whole.bound, {}, whole.random});
+  return parts_.emplace(absent, std::move(made)).first->second;
+}
 
 CompiledNode::CompiledNode(Ref<CompiledBackward> backward, std::span<const Tensor> inputs,
                            std::span<const Tensor> outputs, std::vector<RngKey> keys, SmallVec<Edge, 2> e)
@@ -33,7 +44,7 @@ Values CompiledNode::apply(std::span<const Tensor> g, const GradRun& how) {
   }
   if (freed_) {
     throw ValueError("backward: the saved values of a compiled function were freed by an earlier backward")
-        .fix("pass retain_graph=true to the first backward when the graph is used again")
+        .fix("keep the graph in the first backward, with retain_graph, when it is used again")
         .at(at);
   }
   for (size_t i = 0; i < saved_.size(); ++i) {
@@ -45,14 +56,17 @@ Values CompiledNode::apply(std::span<const Tensor> g, const GradRun& how) {
         .at(at);
   }
   std::vector<Tensor> args;
+  std::vector<bool> absent;
   for (size_t k = 0; k < backward_->shapes.size(); ++k) {
-    args.push_back(g[k].defined() ? g[k].contiguous() : zeros(backward_->shapes[k], {.dtype = backward_->dtypes[k]}));
+    absent.push_back(!g[k].defined());
+    args.push_back(g[k].defined() ? g[k].contiguous() : Tensor());
   }
+  const CompiledBackward::Part& part = backward_->part(absent);
   args.insert(args.end(), saved_.begin(), saved_.begin() + static_cast<std::ptrdiff_t>(backward_->sources.size()));
-  TensorList grads = backward_->run->run(args, keys_);
+  TensorList grads = part.run->run(args, keys_);
   args.clear();
   Values out;
-  for (int k : backward_->result_of) out.push_back(k < 0 ? Tensor() : grads[static_cast<size_t>(k)]);
+  for (int k : part.result_of) out.push_back(k < 0 ? Tensor() : grads[static_cast<size_t>(k)]);
   return out;
 }
 

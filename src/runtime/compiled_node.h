@@ -1,6 +1,8 @@
 // The tape's node of a call of a compiled function: its gradient is the compiled backward.
 #pragma once
 
+#include <map>
+
 #include "runtime/executable.h"
 #include "transform/node.h"
 #include "transform/passes/split.h"
@@ -9,12 +11,22 @@ namespace thixo {
 
 /// What all calls of one program share.
 struct CompiledBackward : Object {
-  Ref<Executable> run;
+  /// The backward for when the gradients of these results come. Others than all of them are made when they first do.
+  struct Part {
+    Ref<Executable> run;
+    std::vector<int> result_of;  ///< per edge: which result of `run` is its gradient, -1: none
+  };
+  const Part& part(const std::vector<bool>& absent);
+
+  Recording whole;  ///< what Part::run is made of
   std::vector<SplitGraph::Source> sources;  ///< per argument of `run`, after the gradients of the results
   std::vector<Tensor> bound;                ///< those tensors
-  std::vector<int> result_of;               ///< per edge: which result of `run` is its gradient, -1: none
+  std::vector<int> result_of;               ///< per edge: which result of the whole is its gradient, -1: none
   std::vector<Shape> shapes;                ///< of the results of the forward that have a gradient
-  std::vector<DType> dtypes;
+
+ private:
+  std::mutex mutex_;
+  std::map<std::vector<bool>, Part> parts_;
 };
 
 class CompiledNode final : public Node {

@@ -11,6 +11,17 @@ bool looks_like(const Tensor& a, const Tensor& b) {
   return a.dtype() == b.dtype() && a.shape() == b.shape() && a.strides() == b.strides();
 }
 
+/// What the view ops make of t; without any, another handle to its elements.
+Tensor view_of(const Tensor& t, const ViewChain& chain) {
+  if (chain == nullptr) return alias(t);
+  Tensor v = t;
+  for (const ViewStep& s : *chain) {
+    const ViewSpec to = s.op->view(Call{s.op, std::span<const Tensor>(&v, 1), s.attrs, {}});
+    v = make_view(v, to.shape, to.strides, to.offset.value(), s);
+  }
+  return v;
+}
+
 bool before(const Ref<Storage>& a, const Ref<Storage>& b) { return std::less<>()(a.get(), b.get()); }
 
 }  // namespace
@@ -33,6 +44,12 @@ bool CompiledFunction::Program::holds(std::span<const Tensor> given) const {
   for (const Wanted& w : wanted) {
     if (w.state.requires_grad() != w.grad) return false;
   }
+  for (const StatePlace& p : places) {
+    if (p.state.record()->storage.get() != p.storage) return false;
+  }
+  for (const Known& k : known) {
+    if (given[k.arg].record()->storage != k.storage) return false;
+  }
   const bool same_grads = std::all_of(grads.begin(), grads.end(), [&](const Grad& g) {
     if (!g.read) return true;
     const Tensor& now = grad_now(g.of(given));
@@ -43,7 +60,7 @@ bool CompiledFunction::Program::holds(std::span<const Tensor> given) const {
 
 std::string CompiledFunction::Program::explain() const {
   std::string s = forward->explain();
-  return backward ? s + backward->run->explain() : s;
+  return backward ? s + backward->part(std::vector<bool>(flows.size(), false)).run->explain() : s;
 }
 
 TensorList CompiledFunction::Program::replay(const TensorList& given) {
@@ -66,6 +83,9 @@ TensorList CompiledFunction::Program::replay(const TensorList& given) {
   if (backward) attach(args, &out, std::move(keys));
   for (const ArgumentResult& r : rewritten) tape_wrote(args[r.arg], out[r.result]);
   for (const ArgumentResult& r : returned) out[r.result] = given[r.arg];
+  for (const KeptResult& r : kept) out[r.result] = r.tensor;
+  for (const ViewResult& r : views)
+    out[r.result] = view_of(r.of.arg < 0 ? r.of.state : args[static_cast<size_t>(r.of.arg)], r.chain);
   out.resize(results);
   return out;
 }
@@ -78,11 +98,11 @@ void CompiledFunction::Program::attach(const TensorList& args, TensorList* out, 
   for (size_t i : edge_inputs) edges.push_back(gradient_edge(all[i]));
   for (size_t k : flows) {  // a result that is an input, or given out twice, keeps its history apart
     Tensor& t = (*out)[k];
-    const bool known =
+    const bool shared =
         std::any_of(all.begin(), all.end(), [&](const Tensor& x) { return x.defined() && x.is_same(t); }) ||
         std::any_of(out->begin(), out->begin() + static_cast<std::ptrdiff_t>(k),
                     [&](const Tensor& x) { return x.is_same(t); });
-    if (known) t = alias(t);
+    if (shared) t = alias(t);
   }
   auto node = make_ref<CompiledNode>(backward, all, *out, std::move(keys), std::move(edges));
   for (size_t j = 0; j < flows.size(); ++j) set_history((*out)[flows[j]], node, static_cast<uint32_t>(j));

@@ -31,6 +31,7 @@ struct CompiledFunction::Program : Object {
   Ref<CompiledBackward> backward;  // null: no result has a gradient
   RandomKeys random;
   size_t results = 0;
+  int64_t form = 0;  // see CompiledFunction::FormFn
   std::vector<Grad> grads;
   std::vector<HiddenArgument> hidden;  // arguments after the caller's,
   std::vector<size_t> fetched;   // then these: numbers of `grads`
@@ -47,6 +48,27 @@ struct CompiledFunction::Program : Object {
   };
   std::vector<ArgumentResult> rewritten;  // arguments that the function gives a history, and where their value is
   std::vector<ArgumentResult> returned;   // arguments that are results themselves
+  struct KeptResult {
+    size_t result;
+    Tensor tensor;
+  };
+  std::vector<KeptResult> kept;  // tensors from outside that are results themselves
+  struct ViewResult {
+    size_t result;
+    Input of;
+    ViewChain chain;  // null: another handle to the same elements
+  };
+  std::vector<ViewResult> views;  // of an argument or a state
+  struct Known {
+    size_t arg;
+    Ref<Storage> storage;
+  };
+  std::vector<Known> known;  // arguments that the function knows from elsewhere too: these, and no others
+  struct StatePlace {
+    Tensor state;
+    const Storage* storage;
+  };
+  std::vector<StatePlace> places;  // the steps hold addresses: Module::to() may have given a state other memory
   // Where one of both is written, an argument must not lie in the memory of a state.
   std::vector<bool> written_args;
   std::vector<Ref<Storage>> states, written_states;  // by address

@@ -34,6 +34,7 @@ bool all_empty(std::span<const Tensor> tensors) {
 }
 
 Values eager_view(const Call& call) {
+  check_index_bounds(call);
   const ViewSpec v = call.op->view(call);
   ViewStep step{call.op, {call.attrs.begin(), call.attrs.end()}};
   return one(make_view(call.in[0], v.shape, v.strides, v.offset.value(), std::move(step)));
@@ -84,7 +85,7 @@ Values eager(const Call& call) {
 }
 
 void check_write(const Call& call, const Tensor& out) {
-  if (overlaps_itself(out)) {
+  if (overlaps_itself(*out.record())) {
     throw call.error(ErrorKind::Value, "several elements of the result share one place in memory")
         .fix("write to result.clone() instead of an expanded tensor");
   }

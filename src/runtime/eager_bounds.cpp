@@ -90,6 +90,15 @@ int64_t index_at(const Tensor& t, int64_t i) {
   return t.dtype() == DType::I32 ? static_cast<const int32_t*>(p)[i] : static_cast<const int64_t*>(p)[i];
 }
 
+Error outside(const Call& call, const std::string& what) {
+  static const OpDef* check = find_op("bounded_index");  // in the name of the op that it checks for
+  if (call.op != check) return call.error(ErrorKind::Index, what);
+  Error e(ErrorKind::Index, call.text("of") + ": " + what);
+  e.got(call.text("operand") + ": " + describe(call.in[0]));
+  if (call.at.line() != 0) e.at(call.at);
+  return e;
+}
+
 }  // namespace
 
 void check_index_bounds(const Call& call) {
@@ -106,8 +115,8 @@ void check_index_bounds(const Call& call) {
     const int64_t at = t.dtype() == DType::I32 ? first_outside<int32_t>(t, low, size, b.except)
                                                : first_outside<int64_t>(t, low, size, b.except);
     if (at < 0) continue;
-    throw call.error(ErrorKind::Index, "index " + std::to_string(index_at(t, at)) + " is out of range for dim " +
-                                           std::to_string(b.dim) + " of size " + std::to_string(size));
+    throw outside(call, "index " + std::to_string(index_at(t, at)) + " is out of range for dim " +
+                            std::to_string(b.dim) + " of size " + std::to_string(size));
   }
 }
 

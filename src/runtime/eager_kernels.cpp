@@ -4,6 +4,8 @@
 #include <cstring>
 #include <mutex>
 
+#include "core/tensor_lock.h"
+
 namespace thixo::detail {
 namespace {
 
@@ -62,7 +64,7 @@ const PointwisePlan* known_plan(const OpDef& op, int variant, DType promoted) {
 
 const PointwisePlan& pointwise_plan(const Call& call, int variant, DType promoted) {
   if (const PointwisePlan* known = known_plan(*call.op, variant, promoted)) return *known;
-  std::lock_guard lock(plan_mutex);
+  const auto lock = lock_for_tensors(plan_mutex);
   std::atomic<OpPlans*>& plans = op_plans.at(static_cast<size_t>(call.op->id));
   if (plans.load() == nullptr) plans.store(new OpPlans(variant_count(*call.op)));
   std::atomic<const PointwisePlan*>& slot = plans.load()->slots[slot_of(variant, promoted)];

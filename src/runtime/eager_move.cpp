@@ -1,6 +1,7 @@
 // Ops that put a tensor into a part of a result: copies between strided windows, whatever the dtype and rank.
 #include <algorithm>
 
+#include "backend/cpu/kernels.h"
 #include "core/values.h"
 #include "ir/backend.h"
 #include "runtime/eager.h"
@@ -26,10 +27,10 @@ void fill(const Tensor& t, const Scalar& value) {
 }
 
 /// The frame dim by dim, each side once, then the tensor inside.
-void run_pad(const Call& call, std::span<const Tensor> out) {
+void run_pad(const Call& call, const Tensor& out) {
   const Scalar value = call.scalar("value");
   const Shape& pad = call.list("pad");
-  Tensor from = call.in[0], to = out[0];
+  Tensor from = call.in[0], to = out;
   for (size_t p = 0; p < pad.size() / 2; ++p) {
     const size_t dim = from.shape().size() - 1 - p;
     const int64_t before = pad[2 * p].value(), cut = std::max<int64_t>(0, -before);
@@ -44,29 +45,35 @@ void run_pad(const Call& call, std::span<const Tensor> out) {
   copy_into(from, to);
 }
 
-void run_flip(const Call& call, std::span<const Tensor> out) {
+void run_flip(const Call& call, const Tensor& out) {
   Tensor from = call.in[0];
   const bool none = call.list("dims").empty();  // not "all", as elsewhere
   for (int d : call.dims("dims", call.rank(0))) {
     const int64_t n = from.shape()[static_cast<size_t>(d)].value();
     if (!none) from = window(from, static_cast<size_t>(d), n - 1, n, -1);
   }
-  copy_into(from, out[0]);
+  copy_into(from, out);
 }
 
-void run_slice_backward(const Call& call, std::span<const Tensor> out) {
-  fill(out[0], Scalar(0));
+void run_slice_backward(const Call& call, const Tensor& out) {
+  fill(out, Scalar(0));
   const auto dim = static_cast<size_t>(call.dim("dim", call.rank(0)));
   const int64_t n = call.shape(0)[dim].value();
   if (n == 0) return;
-  copy_into(call.in[0], window(out[0], dim, call.integer("start").value(), n, call.integer("step").value()));
+  copy_into(call.in[0], window(out, dim, call.integer("start").value(), n, call.integer("step").value()));
+}
+
+/// Elements change their places, so a result that is also the operand is made beside it.
+template <void (*run)(const Call&, const Tensor&)> void without_alias(const Call& call, std::span<const Tensor> out) {
+  cpu::without_alias(call, out[0], run);
 }
 
 }  // namespace
 
 void add_move_entries() {
-  static constexpr BackendEntry kEntries[] = {
-      {"pad", run_pad}, {"flip", run_flip, OutLayout::LikeInput}, {"slice_backward", run_slice_backward}};
+  static constexpr BackendEntry kEntries[] = {{"pad", without_alias<run_pad>},
+                                              {"flip", without_alias<run_flip>, OutLayout::LikeInput},
+                                              {"slice_backward", without_alias<run_slice_backward>}};
   add_backend_entries(kEntries);
 }
 

@@ -101,8 +101,9 @@ bool is_direct(const codegen::NestForm& f, Expr index) { return index->op == Exp
 std::optional<int64_t> merged_stride(const codegen::NestForm& f, Expr at, size_t last, const Tensor& t,
                                      const Shape& out) {
   if (t.shape().empty()) return 0;
-  if (!is_direct(f, at->args[last])) return t.strides()[last].value();
-  int64_t stride = 1, extent = 1;  // dims of size 1 have no stride
+  const int64_t own = t.strides()[last].value();
+  if (!is_direct(f, at->args[last])) return own;
+  int64_t stride = own, extent = 1;
   for (size_t d = last + 1; d-- > 0;) {
     const int axis = at->args[d]->i;
     const int64_t n = out.empty() ? 1 : out[static_cast<size_t>(axis)].value();
@@ -115,7 +116,7 @@ std::optional<int64_t> merged_stride(const codegen::NestForm& f, Expr at, size_t
     const bool joined = axis > 0 && (f.mergeable >> (axis - 1) & 1) != 0;
     if (!joined) break;
   }
-  return stride;
+  return extent == 1 ? 1 : stride;  // a single step has no length
 }
 
 // Whether the kernel can walk operand k as it lies: merged axes by one stride, the innermost by 1.
@@ -192,8 +193,26 @@ Tensor innermost_last(const codegen::NestForm& f, const codegen::NestRead& r, co
   return t.permute(order).contiguous().permute(back);
 }
 
+// The part of operand k that is read: an index may be smaller than what it is looked up in, and then dims that merged
+// axes index do not stand one behind the other in the whole of it.
+Tensor part_read(const codegen::NestForm& f, const Tensor& t, int k, const Shape& out) {
+  Tensor part = t;
+  for (size_t d = 0; d < t.shape().size(); ++d) {
+    int64_t most = 0;
+    for (const codegen::NestRead& r : f.reads) {
+      if (r.operand != k) continue;
+      const Expr i = r.at->args[d];
+      const bool whole = !is_direct(f, i) || out.empty();
+      most = std::max<int64_t>(most, whole ? t.shape()[d].value() : out[static_cast<size_t>(i->i)].value());
+    }
+    if (most < t.shape()[d].value()) part = part.narrow(static_cast<int64_t>(d), 0, most);
+  }
+  return part;
+}
+
 // A copy of operand k that the kernel can walk.
-Tensor fitting_copy(const Call& call, const NestPlan& plan, const Tensor& t, int k, const Shape& out) {
+Tensor fitting_copy(const Call& call, const NestPlan& plan, const Tensor& whole, int k, const Shape& out) {
+  const Tensor t = part_read(plan.form, whole, k, out);
   for (const codegen::NestRead& r : plan.form.reads) {
     if (r.operand != k) continue;
     Tensor copy = innermost_last(plan.form, r, t);
@@ -259,10 +278,13 @@ size_t kernels_compiled_by_eager() { return g_compiled; }
 KernelFn find_or_compile(const Kernel& kernel) {
   if (KernelFn k = find_content(kernel)) return k;
   if (!codegen::compiler_available()) return nullptr;
-  static std::vector<codegen::CompiledKernels> kept;  // under nest_plan's lock
   Kernel named = kernel;
   named.name = "nest";
-  kept.push_back(codegen::compile_kernels(std::span(&named, 1)));
+  codegen::CompiledKernels made = codegen::compile_kernels(std::span(&named, 1));
+  static std::mutex mutex;
+  static std::vector<codegen::CompiledKernels> kept;
+  std::lock_guard lock(mutex);
+  kept.push_back(std::move(made));
   ++g_compiled;
   return kept.back().functions[0];
 }
@@ -271,18 +293,37 @@ const NestPlan* nest_plan(const Call& call, const Spec& result) {
   static std::mutex mutex;
   static std::unordered_map<std::string, std::unique_ptr<NestPlan>> plans;
   std::string key = plan_key(call, result);
+  {
+    std::lock_guard lock(mutex);
+    auto found = plans.find(key);
+    if (found != plans.end()) return found->second.get();
+  }
+  std::unique_ptr<NestPlan> made = make_plan(call, result);  // it copies tensors, which may wait for Python's lock
   std::lock_guard lock(mutex);
-  auto found = plans.find(key);
-  if (found == plans.end()) found = plans.emplace(std::move(key), make_plan(call, result)).first;
-  return found->second.get();
+  return plans.emplace(std::move(key), std::move(made)).first->second.get();
 }
 
 namespace {
 
-// A reduction in a dtype that the pack does not read: converted first.
-Values reduce_converted(const Call& call, const NestPlan& plan) {
+// The same call with its result in int64, which wraps as narrower integers do.
+Call in_int64(const Call& call, std::vector<Attr>& attrs) {
+  attrs.assign(call.attrs.begin(), call.attrs.end());
+  const std::vector<AttrDecl>& decls = call.op->schema.attrs;
+  for (size_t i = 0; i < decls.size(); ++i) {
+    if (decls[i].kind == AttrKind::DType) attrs[i] = DType::I64;
+  }
+  return {call.op, call.in, attrs, call.at};
+}
+
+// A reduction in a dtype that the pack does not read: converted first; or does not give: converted after.
+Values reduce_converted(const Call& call, const NestPlan& plan, DType result) {
   const DType from = call.dtype(0), to = plan.form.value.dtype();
-  if (from == to) throw no_form(call);
+  if (from == to) {
+    std::vector<Attr> attrs;
+    const Call wide = in_int64(call, attrs);
+    if (!is_int(result) || infer(wide)[0].dtype == result) throw no_form(call);
+    return {eager_nest(wide)[0].to(result)};
+  }
   SmallVec<Tensor, 4> in(call.in);
   in[0] = in[0].to(to);
   return eager_nest(Call{call.op, {in.data(), in.size()}, call.attrs, call.at});
@@ -331,7 +372,7 @@ Values eager_nest(const Call& call) {
   if (plan != nullptr && plan->reduce) return {eager_reduce(call, *plan, spec)};
   if (plan != nullptr && plan->kernel != nullptr) return {run_nest(call, *plan, spec)};
   if (call.op->compose) return without_views(call, call.op->compose(call));
-  if (plan != nullptr && plan->form.combine && !call.in.empty()) return reduce_converted(call, *plan);
+  if (plan != nullptr && plan->form.combine && !call.in.empty()) return reduce_converted(call, *plan, spec.dtype);
   throw no_form(call);
 }
 

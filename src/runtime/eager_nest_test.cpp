@@ -53,6 +53,14 @@ TEST(EagerNest, MovedInEveryDtype) {
   }
 }
 
+TEST(EagerNest, AnIndexSmallerThanItsOperand) {
+  Tensor x = arange(24).reshape({2, 3, 4});
+  EXPECT_EQ(x.gather(0, zeros({1, 2, 2}, {.dtype = DType::I64})).to_vector<int64_t>(),
+            (std::vector<int64_t>{0, 1, 4, 5}));
+  EXPECT_EQ(x.gather(2, zeros({2, 2, 1}, {.dtype = DType::I64})).to_vector<int64_t>(),
+            (std::vector<int64_t>{0, 4, 12, 16}));
+}
+
 TEST(EagerNest, GatherAndIndex) {
   Tensor x = arange(12).reshape({3, 4});
   Tensor i = tensor<int64_t>({0, 2, 1, 1}, {2, 2});

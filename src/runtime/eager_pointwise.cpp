@@ -13,9 +13,6 @@ constexpr size_t kFastOperands = 3;
 
 bool plain(const TensorRecord& r) { return r.storage && is_contiguous(r.shape, r.strides); }
 
-// What kind of number fits what tensor without changing its dtype: bool < integers < floats < complex.
-int category(DType t) { return t == DType::Bool ? 0 : is_int(t) ? 1 : is_float(t) ? 2 : 3; }
-
 void run_contiguous(KernelFn kernel, void* const* buffers, const double* params, int64_t n) {
   if (n < kParallelFrom) {
     run_kernel(kernel, buffers, nullptr, params, 0, n);
@@ -64,6 +61,7 @@ bool FastCall::prepare(const Call& call) {
   if (n == 0 || n > kFastOperands || !call.in[0].defined()) return false;
   const TensorRecord& first = *call.in[0].record();
   if (!plain(first) || first.wrapped_number) return false;
+  if (call.op->numbers_promote && !is_differentiable(first.dtype)) return false;
   buffers[0] = first.data();
   const TensorRecord* weak = nullptr;
   for (size_t k = 1; k < n; ++k) {

@@ -88,12 +88,15 @@ const RowPlan* row_plan(const Call& call, const SmallVec<int64_t, 8>& sizes) {
   static std::mutex mutex;
   static std::unordered_map<std::string, std::unique_ptr<RowPlan>> plans;
   std::string key = row_key(call, sizes);
-  std::lock_guard lock(mutex);
-  auto found = plans.find(key);
-  if (found == plans.end()) {
-    found = plans.emplace(std::move(key), make_plan(call)).first;
+  const auto usable = [](const RowPlan& p) { return p.kernel == nullptr ? nullptr : &p; };
+  {
+    std::lock_guard lock(mutex);
+    auto found = plans.find(key);
+    if (found != plans.end()) return usable(*found->second);
   }
-  return found->second->kernel == nullptr ? nullptr : found->second.get();
+  std::unique_ptr<RowPlan> made = make_plan(call);  // it copies tensors, which may wait for Python's lock
+  std::lock_guard lock(mutex);
+  return usable(*plans.emplace(std::move(key), std::move(made)).first->second);
 }
 
 int64_t value_in(Dim d, const codegen::RowForm& form, const SmallVec<int64_t, 8>& sizes) {

@@ -66,6 +66,7 @@ TEST(EagerRows, Softmax) {
     for (const char* name : {"softmax_backward", "log_softmax_backward"}) expect_fused(name, {x, y}, {{"dim", Dim(1)}});
   }
   expect_fused("softmax", {random_tensor({2, 3, 4, 50})}, {{"dim", Dim(-1)}});
+  expect_fused("softmax", {random_tensor({2, 2, 2, 2, 2, 2, 2, 5})}, {{"dim", Dim(-1)}});
   expect_fused("softmax", {random_tensor({50})}, {{"dim", Dim(0)}});
   EXPECT_EQ(values(random_tensor({3, 1}).softmax(1)), (std::vector<float>{1, 1, 1}));
 }

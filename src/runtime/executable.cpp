@@ -251,7 +251,7 @@ void Executable::build_steps() {
       dynamic_[static_cast<size_t>(v)] = dynamic_[static_cast<size_t>(n.in[0])];
       if (!dynamic_[static_cast<size_t>(v)]) {
         slot(v) = apply_view(n.op, slot(n.in[0]), n.attrs);
-        continue;  // placed once, nothing to do at run time
+        if (!n.op->index_bounds) continue;  // placed once, nothing to do at run time
       }
     } else if (n.op->name() == "write" && plan_.places[static_cast<size_t>(v)].kind == Place::View) {
       dynamic_[static_cast<size_t>(v)] = dynamic_[static_cast<size_t>(n.in[0])];

@@ -2,6 +2,8 @@
 #include <cstring>
 #include <optional>
 
+#include "core/tensor_lock.h"
+#include "runtime/eager.h"
 #include "runtime/executable_parts.h"
 #include "runtime/fused_kernel.h"
 #include "transform/bottom.h"
@@ -77,6 +79,7 @@ void Executable::run_node(Step& s, std::span<const RngKey> keys) {
   const GraphNode& n = *s.node;
   if (s.many != nullptr) return s.many(Call{n.op, s.in, s.attrs, n.at}, s.out);
   if (n.op->tier == Tier::View) {
+    detail::check_index_bounds(Call{n.op, s.in, s.attrs, n.at});
     slot(n.out[0]) = apply_view(n.op, s.in[0], s.attrs);
     return;
   }
@@ -127,7 +130,7 @@ void Executable::run_watched(const StepWatchers& watchers, std::span<const RngKe
 }
 
 TensorList Executable::run(std::span<const Tensor> args, std::span<const RngKey> keys) {
-  std::lock_guard lock(mutex_);
+  const auto lock = lock_for_tensors(mutex_);
   for (const auto& refresh : before_replay_) refresh();
   const Plain plain;
   const StepWatchers watchers(plain.outside());

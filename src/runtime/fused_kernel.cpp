@@ -4,23 +4,12 @@
 #include <cstring>
 
 #include "base/parallel.h"
+#include "runtime/eager_kernels.h"
 
 namespace thixo {
 namespace {
 
 constexpr int64_t kTileElements = 16384;  // enough to pay for a thread's start, few enough to balance
-
-/// This thread's room for the Scratch buffers of one kernel call; it grows and stays.
-std::byte* thread_scratch(size_t bytes) {
-  thread_local std::unique_ptr<std::byte[]> room;
-  thread_local size_t size = 0;
-  if (size < bytes) {
-    room.reset(new std::byte[bytes + 64]);
-    size = bytes;
-  }
-  auto at = reinterpret_cast<uintptr_t>(room.get());
-  return room.get() + (64 - at % 64) % 64;
-}
 
 }  // namespace
 
@@ -61,7 +50,7 @@ void run_rows(const Kernel& kernel, KernelFn fn, std::span<void* const> pointers
   int64_t tiles = (extent + grain - 1) / grain;
   parallel_for(tiles, [&](int64_t first, int64_t last) {
     SmallVec<void*, 16> mine;
-    std::byte* room = scratch > 0 ? thread_scratch(scratch) : nullptr;
+    char* room = scratch > 0 ? detail::thread_scratch(0, scratch) : nullptr;
     for (size_t i = 0; i < kernel.buffers.size(); ++i) {
       const KernelBuffer& b = kernel.buffers[i];
       if (b.kind != BufferKind::Scratch) {

@@ -4,6 +4,7 @@
 
 #include "runtime/compiled_program.h"
 #include "transform/backward.h"
+#include "transform/view_steps.h"
 #include "transform/write.h"
 
 namespace thixo {
@@ -26,6 +27,10 @@ struct GradientEnds {
   }
 };
 
+bool contains_size(const std::vector<size_t>& list, size_t i) {
+  return std::find(list.begin(), list.end(), i) != list.end();
+}
+
 bool contains(const std::vector<int>& list, size_t i) {
   return std::find(list.begin(), list.end(), static_cast<int>(i)) != list.end();
 }
@@ -34,7 +39,8 @@ GradientEnds gradient_ends(const Recorder& recorder, const StandIns& args, const
   GradientEnds ends;
   for (size_t i = 0; i < args.inputs().size(); ++i) ends.add(args.seen(i), args.edge(i));
   for (size_t i = args.inputs().size(); i < recorder.bound().size(); ++i) {
-    if (!contains(written, i)) ends.add(recorder.bound()[i]);
+    const Tensor& t = recorder.bound()[i];
+    if (!contains(written, i) || t.is_leaf()) ends.add(t);  // a leaf that is trained stays one
   }
   // A parameter that was seen as p.detach() before it was seen as p. (Values made here have no leaves among theirs.)
   for (const Tensor& t : recorder.other_handles()) {
@@ -86,14 +92,13 @@ class ProgramBuilder {
     program_->results = first->size();
     program_->hidden = args_.hidden();
     outputs_ = *first;
-    for (size_t k = 0; k < first->size(); ++k) {
-      if (const int i = args_.argument((*first)[k]); i >= 0) program_->returned.push_back({k, static_cast<size_t>(i)});
-    }
+    find_handed_back();
     follow_grads();
     // Before the backward is recorded: it may look at more states, which are none of this program's.
     const std::vector<int> written = recorder_.written();
     const GradientEnds ends = gradient_ends(recorder_, args_, written);
     find_flows(written, ends);
+    find_views();
     note_memory(written);
     for (size_t i = args_.inputs().size(); i < recorder_.bound().size(); ++i) {
       const Tensor& t = recorder_.bound()[i];
@@ -120,6 +125,43 @@ class ProgramBuilder {
     return i >= 0 && static_cast<size_t>(i) < args_.given().size();
   }
 
+  /// Results that are no values of the program but tensors from outside.
+  void find_handed_back() {
+    for (size_t k = 0; k < program_->results; ++k) {
+      const Tensor& t = outputs_[k];
+      if (!t.defined()) continue;
+      if (const int i = args_.argument(t); i >= 0) {
+        program_->returned.push_back({k, static_cast<size_t>(i)});
+      } else if (!recorder_.is_own(t) && t.record()->storage) {
+        recorder_.value_of(t);  // an input, if it was never read
+        program_->kept.push_back({k, t});
+      }
+    }
+  }
+  bool is_handed_back(size_t k) const {
+    return std::any_of(program_->kept.begin(), program_->kept.end(), [&](const auto& r) { return r.result == k; }) ||
+           std::any_of(program_->returned.begin(), program_->returned.end(),
+                       [&](const auto& r) { return r.result == k; });
+  }
+
+  /// Results without a gradient of their own that lie in the memory of an argument or a state: what the program writes
+  /// there, and the caller later, is seen through them.
+  void find_views() {
+    for (size_t k = 0; k < program_->results; ++k) {
+      const Tensor& t = outputs_[k];
+      if (!t.defined() || is_handed_back(k) || !t.record()->storage || contains_size(program_->flows, k)) continue;
+      const Tensor& root = t.is_view() ? t.record()->view->base : t;
+      for (size_t i = 0; i < recorder_.bound().size(); ++i) {
+        if (!same_elements(root, i < args_.inputs().size() ? args_.seen(i) : recorder_.bound()[i])) continue;
+        const bool arg = i < args_.inputs().size();
+        program_->views.push_back({k,
+                                   {arg ? static_cast<int>(i) : -1, arg ? Tensor() : recorder_.bound()[i]},
+                                   t.is_view() ? t.record()->view->chain : nullptr});
+        break;
+      }
+    }
+  }
+
   void follow_grads() {
     for (const GradUse& use : recorder_.grad_uses()) {
       Program::Grad g{is_argument(use.leaf) ? recorder_.input_of(use.leaf) : -1,
@@ -138,7 +180,7 @@ class ProgramBuilder {
       } else if (g.before.defined() && after.is_same(g.before)) {
         g.after = Program::Grad::Untouched;
       } else if (recorder_.made_here(after)) {
-        if (recorder_.input_of(use.leaf) < 0) continue;  // a leaf of the function's own
+        if (recorder_.input_of(use.leaf) < 0 && recorder_.is_own(use.leaf)) continue;
         g.after = Program::Grad::Computed;
         g.result = outputs_.size();
         outputs_.push_back(after);
@@ -153,19 +195,10 @@ class ProgramBuilder {
   void find_flows(const std::vector<int>& written, const GradientEnds& ends) {
     const std::vector<size_t> rewritten = dispatch_state().grad_enabled ? args_.rewritten() : std::vector<size_t>();
     if (!dispatch_state().grad_enabled || ends.edges.empty()) return;
-    const bool trains = std::any_of(written.begin(), written.end(), [&](int i) {
-      const Tensor& t = recorder_.bound()[static_cast<size_t>(i)];
-      return is_differentiable(t.dtype()) && t.is_leaf() && t.requires_grad();
-    });
-    if (trains) {  // the values that a backward would need are overwritten
-      if (!rewritten.empty()) refuse_history(args_.seen(rewritten[0]));
-      return;
-    }
     refuse_history_in_states(recorder_, args_.inputs().size(), written, ends);
     for (size_t k = 0; k < program_->results; ++k) {
       const Tensor& t = outputs_[k];
-      const bool returned = t.defined() && args_.argument(t) >= 0;  // it has the argument's history
-      if (!t.defined() || returned || !is_differentiable(t.dtype())) continue;
+      if (!t.defined() || is_handed_back(k) || !is_differentiable(t.dtype())) continue;
       const Edge e = gradient_edge(t);
       if (e && can_run_backward(e, ends.edges)) program_->flows.push_back(k);
     }
@@ -200,6 +233,13 @@ class ProgramBuilder {
         if (t.defined() && t.record()->storage == recorder_.bound()[static_cast<size_t>(i)].record()->storage)
           written_args[k] = true;
       }
+    }
+    for (size_t i = args_.inputs().size(); i < recorder_.bound().size(); ++i) {
+      const Tensor& t = recorder_.bound()[i];
+      if (!is_found_gradient(t)) program_->places.push_back({t, t.record()->storage.get()});
+    }
+    for (size_t i : recorder_.known_arguments()) {
+      if (i < args_.given().size()) program_->known.push_back({i, recorder_.bound()[i].record()->storage});
     }
     program_->states = by_address(std::move(states));
     program_->written_states = by_address(std::move(written_states));
@@ -236,7 +276,7 @@ class ProgramBuilder {
     Program& p = *program_;
     const size_t forward_outputs = outputs_.size();
     auto shared = make_ref<CompiledBackward>();
-    const Generator::State random = default_generator().state();
+    const std::vector<Generator::State> random = recorder_.generator_states();
     {
       BackwardRun run({.retain_graph = true});
       run.capture(ends.edges, /*stop_there=*/true);
@@ -247,7 +287,6 @@ class ProgramBuilder {
         recorder_.add_argument(g);
         run.add_root(gradient_edge(result), g);
         shared->shapes.push_back(result.shape());
-        shared->dtypes.push_back(result.dtype());
       }
       run.run();
       for (size_t j = 0; j < ends.edges.size(); ++j) {
@@ -256,7 +295,7 @@ class ProgramBuilder {
         if (g.defined()) outputs_.push_back(std::move(g));
       }
     }
-    default_generator().set_state(random);  // what backward draws is none of this call's
+    recorder_.rewind(random);  // what backward draws is none of this call's
     cut(finish(), ends, forward_outputs, shared);
   }
 
@@ -297,7 +336,7 @@ class ProgramBuilder {
         shared->sources.push_back(s);
       }
     }
-    shared->run = make_ref<Executable>(std::move(backward));
+    shared->whole = std::move(backward);
     p.backward = shared;
   }
 

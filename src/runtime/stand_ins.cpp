@@ -52,9 +52,10 @@ StandIns::StandIns(const TensorList& args) : given_(args), inputs_(args), of_lea
       group.push_back(k);
       done[k] = true;
     }
-    if (base_among(group, args) != nullptr || pass_base(group)) continue;
+    const bool one = std::all_of(group.begin(), group.end(), [&](size_t k) { return args[k].is_same(args[i]); });
+    if (!one && (base_among(group, args) != nullptr || pass_base(group))) continue;
     for (size_t k : group) of_leaf_[k] = is_view_of_leaf(args[k]);
-    stand_for_group(group);
+    one ? stand_for(group) : stand_for_parts(group);
   }
   for (size_t i = 0; i < inputs_.size(); ++i) edges_.push_back(seen(i).defined() ? gradient_edge(seen(i)) : Edge{});
 }
@@ -73,14 +74,16 @@ bool StandIns::pass_base(const std::vector<size_t>& group) {
   return true;
 }
 
-void StandIns::stand_for_group(const std::vector<size_t>& group) {
+/// Another handle, so that the function's argument is not taken for a tensor that the function knows from elsewhere.
+void StandIns::stand_for(const std::vector<size_t>& group) {
   const Tensor first = given_[group[0]];
-  if (std::all_of(group.begin(), group.end(), [&](size_t i) { return given_[i].is_same(first); })) {
-    const Tensor alone = without_base(first, alias(first));
-    for (size_t i : group) given_[i] = inputs_[i] = alone;
-    return;
-  }
-  // Several parts of something: all are views of the stretch that they lie in.
+  const Tensor alone = without_base(first, alias(first));
+  for (size_t i : group) given_[i] = inputs_[i] = alone;
+}
+
+/// Several parts of something: all are views of the stretch that they lie in.
+void StandIns::stand_for_parts(const std::vector<size_t>& group) {
+  const Tensor first = given_[group[0]];
   int64_t begin = first.storage_offset(), end = begin;
   for (size_t i : group) {
     const Tensor& t = given_[i];

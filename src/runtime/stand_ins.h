@@ -37,7 +37,8 @@ class StandIns {
 
  private:
   bool pass_base(const std::vector<size_t>& group);
-  void stand_for_group(const std::vector<size_t>& group);
+  void stand_for(const std::vector<size_t>& group);
+  void stand_for_parts(const std::vector<size_t>& group);
   TensorList given_, inputs_;
   std::vector<HiddenArgument> hidden_;
   std::vector<Edge> edges_;

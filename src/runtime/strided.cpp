@@ -206,15 +206,6 @@ Overlap overlap(const Tensor& a, const Tensor& b) {
   return reaches({axes.data(), axes.size()}, y.offset - x.offset) ? Overlap::Part : Overlap::None;
 }
 
-bool overlaps_itself(const Tensor& t) {
-  const TensorRecord& r = *t.record();
-  if (numel_of(r.shape) == 0) return false;
-  for (size_t d = 0; d < r.shape.size(); ++d) {
-    if (r.strides[d] == 0 && r.shape[d].value() > 1) return true;
-  }
-  return false;
-}
-
 Odometer::Odometer(const Walk& walk, int first, int64_t at) : walk_(walk), first_(first) {
   offset_.resize(walk.operands.size());
   for (int a = first; a < walk.rank && at > 0; ++a) {

@@ -49,8 +49,6 @@ Strides result_strides(const Shape& shape, std::span<const Tensor> in);
 /// What two tensors share in memory.
 enum class Overlap : uint8_t { None, Same, Part };
 Overlap overlap(const Tensor& a, const Tensor& b);
-/// Whether two indices of t name one element (expanded dims).
-bool overlaps_itself(const Tensor& t);
 
 /// A walk's outer axes, from `first` on, counted from 0 to its product: where operand data starts.
 class Odometer {

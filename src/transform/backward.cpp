@@ -1,6 +1,7 @@
 #include "transform/backward.h"
 
 #include <algorithm>
+#include <mutex>
 #include <unordered_set>
 
 #include "ir/dispatch.h"
@@ -19,7 +20,11 @@ bool earlier(const Node* a, const Node* b) { return a->sequence < b->sequence; }
 /// Whether only the holder of `t` can see its data.
 bool is_private(const Tensor& t) {
   const TensorRecord& r = *t.record();
-  return r.unique() && r.storage && r.storage->unique() && !r.view && !r.grad;
+  if (!r.unique() || !r.storage || !r.storage->unique() || r.view || r.grad) return false;
+  for (size_t d = 0; d < r.shape.size(); ++d) {
+    if (r.strides[d] == 0 && !(r.shape[d] == 1)) return false;  // elements that share a place
+  }
+  return true;
 }
 
 /// Strides in which every element has a place of its own and there are no gaps: as a parameter's gradient may lie.
@@ -76,6 +81,12 @@ Tensor after_leaf_hooks(const TensorRecord& leaf, Tensor g) {
   return g;
 }
 
+/// Backwards of several threads may reach one leaf, each through a graph of its own.
+std::mutex& grad_mutex(const TensorRecord* leaf) {
+  static std::mutex* stripes = new std::mutex[64];
+  return stripes[reinterpret_cast<uintptr_t>(leaf) / alignof(std::max_align_t) % 61];
+}
+
 class Running {
  public:
   explicit Running(Node* n) : before_(t_running) { t_running = n; }
@@ -102,16 +113,18 @@ Tensor accumulate(Tensor a, const Tensor& b, bool may_reuse) {
 void add_to_grad(TensorRecord* leaf, Tensor g, bool create_graph) {
   auto& m = static_cast<TapeMeta&>(*leaf->grad);
   if (Recorder* r = Recorder::active()) r->note_grad(leaf, true);
-  if (m.grad.defined()) {
-    if (create_graph) {
-      m.grad = add(m.grad, g);
-    } else {
+  {
+    Tensor before;  // goes after the lock: its owner in another language may wait for a lock of its own
+    std::lock_guard lock(grad_mutex(leaf));
+    if (m.grad.defined() && create_graph) {
+      before = std::exchange(m.grad, add(m.grad, g));
+    } else if (m.grad.defined()) {
       m.grad.add_(g);
+    } else if (create_graph || (is_private(g) && same_layout(g, *leaf))) {
+      m.grad = std::move(g);
+    } else {
+      m.grad = copy_like(g, *leaf);
     }
-  } else if (create_graph || (is_private(g) && same_layout(g, *leaf))) {
-    m.grad = std::move(g);
-  } else {
-    m.grad = copy_like(g, *leaf);
   }
   if (m.after_accumulate.empty()) return;
   const Tensor t{Ref<TensorRecord>(leaf)};
@@ -138,7 +151,7 @@ void BackwardRun::claim(Node* n) {
 }
 
 void BackwardRun::push(Node* n) {
-  if (n->queued) return;
+  if (n->owner.load(std::memory_order_relaxed) == this && n->queued) return;
   claim(n);
   n->queued = true;
   n->arrived.resize(n->results());
@@ -268,9 +281,15 @@ void BackwardRun::finish_leaf(TensorRecord* leaf, HookedLeaf& h) {
   add_to_grad(leaf, after_leaf_hooks(*leaf, std::move(g)), mode_.create_graph);
 }
 
-void BackwardRun::process(Node* n) {
+/// The gradients of n's operands; none where they lead nowhere. The node is this run's until it returns.
+Values BackwardRun::run_node(Node* n) {
+  struct Leave {
+    Node* node;
+    ~Leave() {
+      if (node != nullptr) node->owner.store(nullptr, std::memory_order_release);
+    }
+  } leave{capturing_ ? nullptr : n};  // a run with capture leaves all its nodes at its end
   SmallVec<Tensor, 1> g = std::move(n->arrived);
-  if (!capturing_) n->owner.store(nullptr, std::memory_order_release);
   if (n->extras) {
     for (const NodeHooks::Hook& hook : std::vector(n->extras->hooks)) {
       Tensor& own = g[hook.output];
@@ -285,11 +304,17 @@ void BackwardRun::process(Node* n) {
   }
   const bool goes_on =
       std::any_of(n->edges.begin(), n->edges.end(), [&](const Edge& e) { return e && (!capturing_ || wants(e)); });
-  if (!goes_on) return;
+  if (!goes_on) return {};
   Running running(n);
   Values out = n->apply({g.data(), g.size()}, grad_run_);
-  g.clear();  // so that what the gradient hands on may be reused
   if (!mode_.retain_graph) n->release_saved();
+  return out;
+}
+
+void BackwardRun::process(Node* n) {
+  Values out = run_node(n);
+  if (out.empty()) return;
+  Running running(n);
   for (size_t k = 0; k < n->edges.size(); ++k) {
     const Edge& e = n->edges[k];
     if (!e) continue;

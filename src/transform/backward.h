@@ -48,6 +48,7 @@ class BackwardRun {
   void deliver_leaf(TensorRecord* leaf, Tensor g);
   void count_leaf_uses(Node* from);
   void finish_leaf(TensorRecord* leaf, HookedLeaf& h);
+  Values run_node(Node* n);
   void process(Node* n);
   Captured* captured_leaf(const TensorRecord* leaf);
   Captured* stop_at(const Edge& e);

@@ -1,3 +1,6 @@
+#include <atomic>
+#include <thread>
+
 #include "thixo/autograd.h"
 #include "transform/node.h"
 #include "transform/test_util.h"
@@ -271,6 +274,40 @@ TEST(Backward, DeepGraphsDoNotRecurse) {
     for (int i = 0; i < 1000000; ++i) z = -z;
   }  // freed without a backward
   SUCCEED();
+}
+
+TEST(Backward, ThreadsAddUpOnOneLeaf) {
+  Tensor w = leaf({1, 2, 3});
+  std::vector<std::thread> threads;
+  for (int k = 0; k < 4; ++k) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 500; ++i) (w * 2).sum().backward();
+    });
+  }
+  for (std::thread& t : threads) t.join();
+  expect_values(w.grad(), {4000, 4000, 4000});
+}
+
+TEST(Backward, ThreadsInOneGraphGetAnErrorAndNoHarm) {
+  for (int round = 0; round < 50; ++round) {
+    Tensor w = leaf({0.5, 0.25});
+    Tensor h = w * 2;
+    for (int d = 0; d < 100; ++d) h = h.tanh();
+    std::atomic<int> ready{0}, done{0};
+    std::vector<std::thread> threads;
+    for (int k = 0; k < 4; ++k) {
+      threads.emplace_back([&] {
+        for (++ready; ready < 4;) std::this_thread::yield();
+        try {
+          h.sum().backward();
+          ++done;
+        } catch (const Error&) {
+        }
+      });
+    }
+    for (std::thread& t : threads) t.join();
+    EXPECT_LE(done, 1);  // what one has passed through is freed
+  }
 }
 
 TEST(Backward, HooksSeeTheNodeThatRuns) {

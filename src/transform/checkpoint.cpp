@@ -22,6 +22,19 @@ class ActiveKeeper {
   Keeper* before_;
 };
 
+/// The default generator as it was, for a scope.
+class RandomStateOf {
+ public:
+  explicit RandomStateOf(const Generator::State& then) : now_(default_generator().state()) {
+    default_generator().go_to(then);
+  }
+  ~RandomStateOf() { default_generator().go_to(now_); }
+  RandomStateOf(const RandomStateOf&) = delete;
+
+ private:
+  Generator::State now_;
+};
+
 /// One checkpointed call: what it takes to run it again, and the values once that was done.
 class Segment final : public Object {
  public:
@@ -65,16 +78,16 @@ class Segment final : public Object {
       inputs.push_back(t.defined() ? alias(t) : t);
       if (t.defined() && t.requires_grad()) inputs.back().requires_grad_();
     }
-    const Generator::State now = default_generator().state();
-    default_generator().set_state(random_);
-    ran_ = true;
+    std::vector<Tensor> values;
     {
+      RandomStateOf then(random_);
       GradMode on(true);
-      Collector collector(values_);
+      Collector collector(values);
       ActiveKeeper active(&collector);
       f_(inputs);
     }
-    default_generator().set_state(now);
+    values_ = std::move(values);
+    ran_ = true;
   }
 
   autograd::Fn f_;

@@ -2,6 +2,7 @@
 
 #include "thixo/autograd.h"
 #include "thixo/func.h"
+#include "thixo/generator.h"
 #include "transform/test_util.h"
 
 namespace thixo {
@@ -41,6 +42,23 @@ TEST(Checkpoint, InsideFuncGrad) {
     return autograd::checkpoint([](const TensorList& v) { return TensorList{v[0].exp().sum()}; }, {t})[0];
   };
   expect_values(func::grad(f)(f64({1, 2})), {std::exp(1), std::exp(2)});
+}
+
+TEST(Checkpoint, AnErrorInTheSecondRunLeavesTheGeneratorAlone) {
+  Tensor x = leaf({1, 2});
+  int runs = 0;
+  Tensor y = autograd::checkpoint(
+      [&](const TensorList& in) {
+        Tensor r = rand({2}, {.dtype = float64}) * in[0].exp();
+        if (++runs == 2) throw ValueError("interrupted");
+        return TensorList{r};
+      },
+      {x})[0];
+  rand({10});
+  const Generator::State before = default_generator().state();
+  EXPECT_EQ(headline_of([&] { y.sum().backward(); }), "ValueError: interrupted");
+  EXPECT_EQ(default_generator().state().seed, before.seed);
+  EXPECT_EQ(default_generator().state().counter, before.counter);
 }
 
 TEST(Checkpoint, ChangesAreNoticed) {

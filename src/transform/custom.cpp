@@ -42,10 +42,23 @@ class Context final : public FunctionContext {
   FunctionNode* node = nullptr;
 };
 
+/// How the backward that is at work runs: known to the context until it ends or throws.
+class Running {
+ public:
+  Running(Context& c, const GradRun& how) : run_(c.run), before_(std::exchange(c.run, &how)) {}
+  ~Running() { run_ = before_; }
+  Running(const Running&) = delete;
+
+ private:
+  const GradRun*& run_;
+  const GradRun* before_;
+};
+
 class FunctionNode final : public Node {
  public:
   FunctionNode(Ref<Function> f, std::unique_ptr<Context> c) : function_(std::move(f)), context_(std::move(c)) {}
   std::string name() const override { return function_->name(); }
+  std::string shown_name() const override { return name() + "Backward"; }
   size_t results() const override { return outputs.size(); }
   void release_saved() override {
     context_->freed = !context_->saved.empty();
@@ -53,6 +66,8 @@ class FunctionNode final : public Node {
   }
   bool freed() const override { return context_->freed; }
   Values apply(std::span<const Tensor> g, const GradRun& how) override;
+
+  Function* sole_function() const noexcept { return function_->use_count() <= 1 ? function_.get() : nullptr; }
 
   std::vector<Like> inputs, outputs;
 
@@ -66,7 +81,7 @@ TensorList Context::saved_tensors() const {
   if (node == nullptr) return to_save;
   if (freed) {
     throw ValueError("backward: the saved values of " + node->name() + " were freed by an earlier backward")
-        .fix("pass retain_graph=true to the first backward when the graph is used again")
+        .fix("keep the graph in the first backward, with retain_graph, when it is used again")
         .at(node->at);
   }
   TensorList out;
@@ -113,9 +128,11 @@ Values FunctionNode::apply(std::span<const Tensor> g, const GradRun& how) {
     const bool zero = !g[k].defined() && c.materialize && is_differentiable(o.dtype);
     grads.push_back(zero ? zeros(o.shape, {.dtype = o.dtype, .device = o.device}) : g[k]);
   }
-  c.run = &how;
-  TensorList got = function_->backward(c, grads);
-  c.run = nullptr;
+  TensorList got;
+  {
+    const Running running(c, how);
+    got = function_->backward(c, grads);
+  }
   if (got.size() != edges.size()) {
     throw ValueError(name() + ": backward returned " + std::to_string(got.size()) + " gradients for " +
                      std::to_string(edges.size()) + " inputs")
@@ -208,6 +225,13 @@ TensorList apply(Ref<Function> f, const TensorList& inputs, SourceLoc at) {
     }
   }
   return out;
+}
+
+Function* sole_function(const Object& tensor) noexcept {
+  const GradMeta* meta = static_cast<const TensorRecord&>(tensor).grad.get();
+  if (meta == nullptr || meta->use_count() != 1 || !meta->node || meta->node->use_count() != 1) return nullptr;
+  const auto* node = dynamic_cast<const FunctionNode*>(meta->node.get());
+  return node != nullptr ? node->sole_function() : nullptr;
 }
 
 }  // namespace thixo::autograd

@@ -97,6 +97,15 @@ TEST(Custom, ItsGradientIsTaken) {
       {10, 10});
 }
 
+TEST(Custom, NodesAreShownAsPyTorchNamesThem) {
+  const Tensor x = ones({2}).requires_grad_();
+  EXPECT_EQ((x + 1).grad_fn_name(), "AddBackward0");
+  EXPECT_EQ(x.index_select(0, ones({1}).to(int64)).grad_fn_name(), "IndexSelectBackward0");
+  EXPECT_EQ(autograd::apply(make_ref<Exp>(), {x})[0].grad_fn_name(), "ExpBackward");
+  EXPECT_EQ(x.grad_fn_name(), "");
+  EXPECT_EQ((x * 2).str(), "tensor([2., 2.], grad_fn=<MulBackward0>)");
+}
+
 TEST(Custom, Errors) {
   Tensor x = leaf({1, 2});
   auto f = make_ref<TenfoldGrad>();

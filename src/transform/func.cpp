@@ -22,6 +22,13 @@ std::vector<bool> chosen(const ArgNums& argnums, size_t n, const char* what) {
   return out;
 }
 
+void check_differentiable(const Tensor& t, size_t input, const char* what) {
+  if (is_differentiable(t.dtype())) return;
+  throw DTypeError(std::string(what) + ": input " + std::to_string(input) + " has no gradient")
+      .got(describe(t))
+      .need("floating-point or complex numbers");
+}
+
 void check_scalar(const TensorList& out) {
   if (out.empty() || out[0].dim() != 0) {
     throw ValueError("grad: the function must return one element without dims")
@@ -39,7 +46,10 @@ TensorList run_grad(const Fn& f, const TensorList& inputs, const ArgNums& argnum
   const bool outer = on.before();
   GradLevel level(outer);
   TensorList inside, leaves;
-  for (size_t i = 0; i < inputs.size(); ++i) inside.push_back(level.enter(inputs[i], wanted[i]));
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (wanted[i]) check_differentiable(inputs[i], i, "grad");
+    inside.push_back(level.enter(inputs[i], wanted[i]));
+  }
   for (int a : argnums) leaves.push_back(inside[static_cast<size_t>(a < 0 ? a + static_cast<int>(inputs.size()) : a)]);
   TensorList out = f(inside);
   check_scalar(out);
@@ -168,13 +178,31 @@ void check_cotangents(const TensorList& g, const std::vector<Shape>& results) {
   }
 }
 
-/// f as a function of input `argnum` alone, with its first result.
-Fn of_one(const Fn& f, const TensorList& inputs, int argnum) {
-  return [f, inputs, argnum](const Tensor& x) {
+/// f as a function of the chosen inputs alone, and their values.
+struct Chosen {
+  TensorList values;
+  Fn f;
+};
+Chosen choose(const Fn& f, const TensorList& inputs, const ArgNums& argnums, const char* what) {
+  chosen(argnums, inputs.size(), what);  // the check
+  std::vector<size_t> places;
+  TensorList values;
+  for (int a : argnums) {
+    places.push_back(static_cast<size_t>(a < 0 ? a + static_cast<int>(inputs.size()) : a));
+    values.push_back(inputs[places.back()]);
+  }
+  Fn part = [f, inputs, places](const TensorList& x) {
     TensorList in = inputs;
-    in.at(static_cast<size_t>(argnum)) = x;
-    return f(in).at(0);
+    for (size_t k = 0; k < places.size(); ++k) in[places[k]] = x[k];
+    return f(in);
   };
+  return {std::move(values), std::move(part)};
+}
+
+Shape joined(const Tensor& y, const Tensor& x) {
+  Shape shape = y.shape();
+  shape.append(x.shape().begin(), x.shape().end());
+  return shape;
 }
 
 }  // namespace
@@ -193,7 +221,10 @@ Vjp vjp(const Fn& f, const TensorList& inputs) {
   GradMode on(true);
   GradLevel level(on.before());
   TensorList inside;
-  for (const Tensor& t : inputs) inside.push_back(level.enter(t, true));
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    check_differentiable(inputs[i], i, "vjp");
+    inside.push_back(level.enter(inputs[i], true));
+  }
   const TensorList out = f(inside);
   TensorList values;
   for (const Tensor& t : out) values.push_back(level.leave(t));
@@ -239,31 +270,54 @@ Fn vmap(Fn f, VmapOptions options) {
   };
 }
 
-Fn jacrev(Fn f, int argnum) {
-  return [f = std::move(f), argnum](const TensorList& inputs) {
-    const Tensor& x = inputs.at(static_cast<size_t>(argnum));
-    const Vjp v = vjp(of_one(f, inputs, argnum), {x});
-    const Tensor& y = v.outputs[0];
-    Tensor rows = vmap(v.pullback)(TensorList{basis(y)})[0];
-    Shape shape = y.shape();
-    shape.append(x.shape().begin(), x.shape().end());
-    return rows.reshape(shape);
+Fn jacrev(Fn f, ArgNums argnums) {
+  return [f = std::move(f), argnums = std::move(argnums)](const TensorList& inputs) {
+    const Chosen c = choose(f, inputs, argnums, "jacrev");
+    for (size_t i = 0; i < c.values.size(); ++i) check_differentiable(c.values[i], i, "jacrev");
+    const Vjp v = vjp(c.f, c.values);
+    TensorList out;
+    for (size_t k = 0; k < v.outputs.size(); ++k) {
+      const Tensor& y = v.outputs[k];
+      const TensorList rows = vmap([&](const Tensor& one) {
+        TensorList g(v.outputs.size());
+        g[k] = one;
+        return v.pullback(g);
+      })(TensorList{basis(y)});
+      for (size_t i = 0; i < rows.size(); ++i) out.push_back(rows[i].reshape(joined(y, c.values[i])));
+    }
+    return out;
   };
 }
 
-Fn jacfwd(Fn f, int argnum) {
-  return [f = std::move(f), argnum](const TensorList& inputs) {
-    const Tensor& x = inputs.at(static_cast<size_t>(argnum));
-    const Fn one = of_one(f, inputs, argnum);
-    const Fn columns = vmap([&](const Tensor& t) { return jvp(one, {x}, {t}).tangents[0]; }, {.out_dims = {-1}});
-    Tensor c = columns(basis(x));
-    Shape shape = c.shape();
-    shape.pop_back();
-    shape.append(x.shape().begin(), x.shape().end());
-    return c.reshape(shape);
+Fn jacfwd(Fn f, ArgNums argnums) {
+  return [f = std::move(f), argnums = std::move(argnums)](const TensorList& inputs) {
+    const Chosen c = choose(f, inputs, argnums, "jacfwd");
+    for (size_t i = 0; i < c.values.size(); ++i) check_differentiable(c.values[i], i, "jacfwd");
+    std::vector<TensorList> columns;  // of each input, for all results
+    for (size_t i = 0; i < c.values.size(); ++i) {
+      columns.push_back(vmap([&](const Tensor& t) {
+        const Fn one = [&](const Tensor& x) {
+          TensorList all = c.values;
+          all[i] = x;
+          return c.f(all);
+        };
+        return jvp(one, {c.values[i]}, {t}).tangents;
+      })(TensorList{basis(c.values[i])}));
+    }
+    TensorList out;
+    for (size_t k = 0; k < (columns.empty() ? 0 : columns[0].size()); ++k) {
+      for (size_t i = 0; i < c.values.size(); ++i) {
+        const Tensor d = columns[i][k].movedim({0}, {-1});
+        Shape shape = d.shape();
+        shape.pop_back();
+        shape.append(c.values[i].shape().begin(), c.values[i].shape().end());
+        out.push_back(d.reshape(shape));
+      }
+    }
+    return out;
   };
 }
 
-Fn hessian(Fn f, int argnum) { return jacfwd(jacrev(std::move(f), argnum), argnum); }
+Fn hessian(Fn f, ArgNums argnums) { return jacfwd(jacrev(std::move(f), argnums), argnums); }
 
 }  // namespace thixo::func

@@ -179,6 +179,36 @@ TEST(Func, Jacobians) {
   expect_values(func::jacrev(func::jacfwd(cube_sum))(x), {6, 0, 0, 12});
 }
 
+TEST(Func, IntegersHaveNoGradient) {
+  const Tensor i = ones({2}).to(int64), x = f64({1, 2});
+  const Fn f = [](const Tensor& a, const Tensor& b) { return (a * b).sum(); };
+  EXPECT_THROW(func::grad(f, {1})(TensorList{x, i}), Error);
+  EXPECT_THROW(func::vjp(f, {x, i}), Error);
+  EXPECT_THROW(func::jacrev(f, {1})(TensorList{x, i}), Error);
+  EXPECT_THROW(func::jacfwd(f, {1})(TensorList{x, i}), Error);
+  expect_values(func::grad(f)(TensorList{x, i})[0], {1, 1});
+}
+
+TEST(Func, JacobiansOfAllResultsByAllInputs) {
+  Fn f = [](const TensorList& in) { return TensorList{in[0] * in[1], in[0].sum()}; };
+  const TensorList in = {f64({1, 2}), f64({3, 4})};
+  for (const Fn& jacobian : {func::jacrev(f, {0, -1}), func::jacfwd(f, {0, -1})}) {
+    const TensorList blocks = jacobian(in);
+    ASSERT_EQ(blocks.size(), 4u);
+    expect_values(blocks[0], {3, 0, 0, 4});
+    expect_values(blocks[1], {1, 0, 0, 2});
+    expect_values(blocks[2], {1, 1});
+    expect_values(blocks[3], {0, 0});
+  }
+  const TensorList h = func::hessian([](const Tensor& a, const Tensor& b) { return (a * a * b).sum(); }, {0, 1})(in);
+  ASSERT_EQ(h.size(), 4u);
+  expect_values(h[0], {6, 0, 0, 8});
+  expect_values(h[1], {2, 0, 0, 4});
+  expect_values(h[2], {2, 0, 0, 4});
+  expect_values(h[3], {0, 0, 0, 0});
+  EXPECT_THROW(func::jacrev(f, {2})(in), Error);
+}
+
 TEST(Func, InPlaceInsideTransforms) {
   Tensor x = f64({1, 2, 3, 4}, {2, 2});
   Fn f = [](const Tensor& a) {

@@ -51,7 +51,7 @@ void check_inputs(const TensorList& inputs, const char* what) {
     const char* wide = is_complex(inputs[i].dtype()) ? "complex128" : "float64";
     throw DTypeError(std::string(what) + ": input " + std::to_string(i) + " requires grad but is not " + wide)
         .got(describe(inputs[i]))
-        .fix(std::string("differences need double precision: use x.to(thixo::") + wide + ")");
+        .fix(std::string("differences need double precision: convert with to(") + wide + ")");
   }
   if (!any)
     throw ValueError(std::string(what) + ": no input requires grad")

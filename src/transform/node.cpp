@@ -23,6 +23,17 @@ void Node::enqueue_after_edges() {
   sequence = t_sequence = s + 1;
 }
 
+std::string Node::shown_name() const {
+  std::string shown;
+  bool first = true;  // of a word
+  for (char c : name()) {
+    const bool between = c == '_' || c == '.';
+    if (!between) shown += first && c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+    first = between;
+  }
+  return shown + "Backward0";
+}
+
 NodeHooks& Node::hooks() {
   if (!extras) extras = std::make_unique<NodeHooks>();
   return *extras;
@@ -42,8 +53,11 @@ void Node::destroy() const {
   t_draining = false;
 }
 
-TapeMeta::~TapeMeta() {
+TapeMeta::~TapeMeta() { leave_node(); }
+
+void TapeMeta::leave_node() {
   if (retain_grad && node) std::erase(tape_node()->hooks().retained, this);
+  node = nullptr;
 }
 
 TapeMeta& tape_meta(const Tensor& t) {
@@ -54,10 +68,8 @@ TapeMeta& tape_meta(const Tensor& t) {
 
 void set_history(const Tensor& t, Ref<Node> node, uint32_t output) {
   TapeMeta& m = tape_meta(t);
-  if (m.retain_grad) {
-    if (m.node) std::erase(m.tape_node()->hooks().retained, &m);
-    node->hooks().retained.push_back(&m);
-  }
+  m.leave_node();
+  if (m.retain_grad) node->hooks().retained.push_back(&m);
   m.requires_grad = false;
   m.node = std::move(node);
   m.output = output;
@@ -87,7 +99,7 @@ void refresh_view(const Tensor& t) {
   if (v.record()->grad) {
     set_history(t, Ref<Node>(static_cast<Node*>(v.record()->grad->node.get())), v.record()->grad->output);
   } else {
-    m.node = nullptr;
+    m.leave_node();
   }
   m.view_version = version_of(t);
 }

@@ -62,6 +62,8 @@ class Node : public Object, public Pooled<Node> {
   std::unique_ptr<NodeHooks> extras;
 
   virtual std::string name() const = 0;
+  /// As the user is shown it: AddBackward0.
+  virtual std::string shown_name() const;
   virtual size_t results() const = 0;
   /// The gradients of the operands from those of the results (undefined where none arrived, not all).
   virtual Values apply(std::span<const Tensor> g, const GradRun& run) = 0;
@@ -93,6 +95,8 @@ struct TapeMeta final : GradMeta, Pooled<TapeMeta> {
   std::vector<std::pair<int64_t, std::function<void(const Tensor&)>>> after_accumulate;
   ~TapeMeta() override;
   Node* tape_node() const { return static_cast<Node*>(node.get()); }
+  /// This tensor is no result of `node` any more.
+  void leave_node();
 };
 
 /// The gradient record of t; made when there is none.

@@ -1,7 +1,9 @@
 #include "transform/record.h"
 
 #include <algorithm>
+#include <atomic>
 
+#include "core/seed_hook.h"
 #include "transform/view_steps.h"
 #include "transform/write.h"
 
@@ -38,15 +40,22 @@ class Unrecorded {
       .fix("pass the whole tensor and take its views inside, or return the new value");
 }
 
-void refuse_value_read(const Tensor& t, const char* what) {
+void refuse_seed() {
+  throw NotImplementedError("compile: the function seeds a random generator while it is recorded")
+      .fix("call manual_seed() or set_state() before the compiled function");
+}
+
+}  // namespace
+
+/// Looking at memory that no op has anything to do with yet is filling it.
+void Recorder::refuse_value_read(const Tensor& t, const char* what) {
+  if (g_active->is_fresh(t) && !t.record()->view && !g_active->current_.contains(t.record()->storage.get())) return;
   throw NotImplementedError("compile: the function looks at the value of a tensor (" + std::string(what) +
                             ") while it is recorded")
       .got(std::string(dtype_short_name(t.dtype())) + shape_str(t.shape()))
       .need("a function whose course does not depend on values")
       .fix("move item(), print() and numpy() out of the compiled function, or return the tensor");
 }
-
-}  // namespace
 
 void RandomKeys::collect(const Graph& g) {
   for (const GraphNode& n : g.nodes) {
@@ -59,13 +68,22 @@ void RandomKeys::collect(const Graph& g) {
 
 std::vector<RngKey> RandomKeys::draw() const {
   std::vector<RngKey> now;
-  if (recorded.empty() && count == 0) return now;
-  Generator& g = default_generator();
-  const uint64_t seed = g.seed(), base = g.take(count);
+  if (recorded.empty() && sources.size() == 1 && sources[0].count == 0) return now;
+  SmallVec<Generator::State, 2> from;
+  for (const Source& s : sources) {
+    from.push_back(s.generator ? Generator::State{s.generator->seed(), s.generator->take(s.count)} : s.start);
+  }
   for (const RngKey& k : recorded) {
-    const bool drawn = k.key == start.seed && k.counter - start.counter < count;
-    // A key of another generator, or of a seed set inside: fresh numbers all the same.
-    now.push_back({seed, drawn ? base + (k.counter - start.counter) : g.take(uint64_t{1} << 32)});
+    const Source& s = sources[k.source];
+    if (!s.generator) {
+      now.push_back(k);
+      continue;
+    }
+    const uint64_t at = k.counter - s.start.counter;
+    const bool drawn = k.key == s.start.seed && at <= s.count;  // equal: of nothing
+    // A key that a transform made of another, or that the backward drew: fresh numbers all the same.
+    const uint64_t counter = drawn ? from[k.source].counter + at : s.generator->take(uint64_t{1} << 32);
+    now.push_back({from[k.source].seed, counter});
   }
   return now;
 }
@@ -78,11 +96,15 @@ Recorder* Recorder::active() { return g_active; }
 
 Recorder::Recorder(std::span<const Tensor> args) {
   if (g_active != nullptr) throw NotImplementedError("compile: a recording inside a recording is not supported");
+  static std::atomic<uint32_t> recordings = 0;
+  number_ = ++recordings;
   for (const Tensor& t : args) input(t, InputKind::Arg);
-  random_.start = default_generator().state();
+  random_.sources.push_back({default_generator().twin(), default_generator().state()});
   g_active = this;
   dispatch_state().bottom.push_back(this);
   set_value_hook(refuse_value_read);
+  set_recording(number_);
+  set_seed_hook(refuse_seed);
 }
 
 Recorder::~Recorder() { end(); }
@@ -92,7 +114,29 @@ void Recorder::end() {
   std::erase(dispatch_state().bottom, this);
   g_active = nullptr;
   set_value_hook(nullptr);
+  set_recording(0);
+  set_seed_hook(nullptr);
   active_ = false;
+}
+
+void Recorder::drew(const Generator& g, RngKey* key) {
+  std::vector<RandomKeys::Source>& known = random_.sources;
+  const auto s = std::find_if(known.begin(), known.end(), [&](const auto& x) { return x.generator->is_twin(g); });
+  key->source = static_cast<uint32_t>(s - known.begin());
+  if (s == known.end()) known.push_back({g.twin(), {key->key, key->counter}});
+}
+
+std::vector<Generator::State> Recorder::generator_states() const {
+  std::vector<Generator::State> states;
+  for (const RandomKeys::Source& s : random_.sources) states.push_back(s.generator->state());
+  return states;
+}
+
+void Recorder::rewind(std::span<const Generator::State> states) {
+  for (size_t k = 0; k < random_.sources.size(); ++k) {
+    const RandomKeys::Source& s = random_.sources[k];
+    s.generator->go_to(k < states.size() ? states[k] : s.start);
+  }
 }
 
 ValueId Recorder::add_input(const Tensor& t, InputKind kind) {
@@ -176,6 +220,31 @@ ValueId Recorder::value_beside(const Tensor& t) {
   return v;
 }
 
+/// Data that came about without an op (tensor(), empty()) is the same at every call. The function may write to it: what
+/// is kept is a copy.
+ValueId Recorder::constant(const Tensor& t) {
+  static const OpDef* clone = find_op("clone");
+  std::vector<Attr> attrs;
+  for (const AttrDecl& d : clone->schema.attrs) attrs.push_back(d.def);
+  Tensor kept;
+  {
+    const Unrecorded quiet(this);
+    kept = alias(t).clone(MemoryFormat::Contiguous);
+  }
+  const ValueId v = node(clone, attrs, {add_input(kept, InputKind::Constant)}, {});
+  remember(t, v);
+  return v;
+}
+
+void Recorder::note_known(const Tensor& t) {
+  if (is_own(t) || input_of_.contains(t.record())) return;
+  for (size_t i = 0; i < bound_.size() && graph_.inputs[i].kind == InputKind::Arg; ++i) {
+    if (bound_[i].defined() && bound_[i].record()->storage == t.record()->storage &&
+        std::find(known_arguments_.begin(), known_arguments_.end(), i) == known_arguments_.end())
+      known_arguments_.push_back(i);
+  }
+}
+
 ValueId Recorder::value_of(const Tensor& t) {
   const TensorRecord* r = t.record();
   if (r->wrapper) throw InternalError("compile: a transform's value reached the recorder");
@@ -194,7 +263,8 @@ ValueId Recorder::value_of(const Tensor& t) {
     return replay_views(t);
   }
   auto seen = current_.find(r->storage.get());
-  if (seen == current_.end()) return input(t, InputKind::State);
+  if (seen == current_.end()) return is_fresh(t) ? constant(t) : input(t, InputKind::State);
+  note_known(t);
   if (same_elements(seen->second.keep, t)) {
     if (r->grad && !seen->second.keep.is_same(t)) other_handles_.push_back(t);
     return seen->second.value;
@@ -230,9 +300,35 @@ Values Recorder::eager(const Call& call) const {
   return dispatch_bottom(call, dispatch_state().bottom.size());
 }
 
+/// The operands of a composite, those with bounds checked by a node: what the composite is made of does not check them.
+SmallVec<Tensor, 4> Recorder::bounded(const Call& call) {
+  static const OpDef* check = find_op("bounded_index");
+  SmallVec<Tensor, 4> in(call.in);
+  for (const IndexBound& b : call.op->index_bounds(call)) {
+    Tensor& t = in[static_cast<size_t>(b.operand)];
+    if (!t.defined() || !accepts(TensorKind::Index, t.dtype())) continue;  // the op itself names the dtype
+    const std::string& name =
+        call.op->schema.operands[call.op->schema.operand_at(static_cast<size_t>(b.operand), in.size())].name;
+    const Attr attrs[] = {call.op->name(), name,       Dim(b.dim),
+                          b.size,          b.negative, b.except ? Attr(Dim(*b.except)) : Attr()};
+    t = apply(Call{check, std::span<const Tensor>(&t, 1), attrs, call.at})[0];
+  }
+  return in;
+}
+
 Values Recorder::apply(const Call& call) {
-  // Composites are written down as what they are made of, unless eager has one kernel for the whole.
-  if (call.op->tier == Tier::Composite && !call.op->fused_rows) return call.op->compose(call);
+  if (call.op->tier == Tier::Composite) {
+    if (!call.op->index_bounds) return composite(call);
+    const SmallVec<Tensor, 4> in = bounded(call);
+    return composite(Call{call.op, in, call.attrs, call.at});
+  }
+  return noted(call);
+}
+
+/// Composites are written down as what they are made of, unless eager has one kernel for the whole.
+Values Recorder::composite(const Call& call) { return call.op->fused_rows ? noted(call) : call.op->compose(call); }
+
+Values Recorder::noted(const Call& call) {
   if (counts_from_storage(call.op, call.attrs)) {
     Values out;
     if (view_by_place(call, &out)) return out;
@@ -286,6 +382,10 @@ void Recorder::write(const Tensor& self, const Tensor& value) {
 std::vector<int> Recorder::written() const {
   std::vector<int> out;
   for (size_t i = 0; i < bound_.size(); ++i) {
+    // Of several inputs in one place the last is the one that the program reads.
+    const bool again = std::any_of(bound_.begin() + static_cast<std::ptrdiff_t>(i) + 1, bound_.end(),
+                                   [&](const Tensor& other) { return same_elements(bound_[i], other); });
+    if (again) continue;
     auto seen = current_.find(bound_[i].record()->storage.get());
     bool whole = seen != current_.end() && same_elements(seen->second.keep, bound_[i]);
     if (whole && seen->second.value != graph_.inputs[i].value) out.push_back(static_cast<int>(i));
@@ -295,22 +395,20 @@ std::vector<int> Recorder::written() const {
 
 Recording Recorder::finish(std::span<const Tensor> outputs) {
   for (const Tensor& t : outputs) graph_.outputs.push_back(value_of(t));
-  const std::vector<int> changed = written();
-  for (size_t k = 0; k < changed.size(); ++k) {
-    const Tensor& t = bound_[static_cast<size_t>(changed[k])];
-    // Of several inputs in one place the last is the one that the program reads.
-    const bool again = std::any_of(changed.begin() + static_cast<std::ptrdiff_t>(k) + 1, changed.end(),
-                                   [&](int other) { return same_elements(t, bound_[static_cast<size_t>(other)]); });
-    if (again) continue;
+  for (int i : written()) {
+    const Tensor& t = bound_[static_cast<size_t>(i)];
     graph_.updates.push_back(
-        {graph_.inputs[static_cast<size_t>(changed[k])].value, current_.at(t.record()->storage.get()).value});
+        {graph_.inputs[static_cast<size_t>(i)].value, current_.at(t.record()->storage.get()).value});
   }
   std::sort(graph_.updates.begin(), graph_.updates.end(),
             [](const GraphUpdate& a, const GraphUpdate& b) { return a.input < b.input; });
   for (size_t i = 0; i < bound_.size(); ++i) {
     if (graph_.inputs[i].kind == InputKind::Arg) bound_[i] = Tensor();
   }
-  random_.count = default_generator().state().counter - random_.start.counter;
+  for (RandomKeys::Source& s : random_.sources) {
+    s.count = s.generator->state().counter - s.start.counter;
+    if (s.generator->is_last()) s.generator = nullptr;
+  }
   random_.collect(graph_);
   end();
   return {std::move(graph_), std::move(bound_), std::move(refreshers_), std::move(random_)};

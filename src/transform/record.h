@@ -10,12 +10,16 @@
 
 namespace thixo {
 
-/// The random keys that stand in a graph. A replay draws as many numbers as the recording did and gives each node
-/// those at its old distance, so the generator's stream goes on as it would in eager; nodes that were recorded with
-/// one key (dropout and its gradient) have one key again.
+/// The random keys that stand in a graph. A replay draws as many numbers from each generator as the recording did and
+/// gives each node those at its old distance, so the generator's stream goes on as it would in eager; nodes that were
+/// recorded with one key (dropout and its gradient) have one key again.
 struct RandomKeys {
-  Generator::State start;        ///< of the default generator when the recording began
-  uint64_t count = 0;            ///< how far the recording moved it
+  struct Source {
+    Ref<Generator> generator;  ///< null: the function made it itself, so it is a new one at each call: the same keys
+    Generator::State start;  ///< before the recording drew from it
+    uint64_t count = 0;      ///< how far the recording moved it
+  };
+  std::vector<Source> sources;   ///< by RngKey::source; the default generator first
   std::vector<RngKey> recorded;  ///< each once
 
   void collect(const Graph& g);
@@ -49,6 +53,10 @@ class Recorder final : public Interpreter {
 
   Values apply(const Call& call) override;
   void write(const Tensor& self, const Tensor& value) override;
+  void drew(const Generator& g, RngKey* key) override;
+  /// Where the generators are that were drawn from, and back there: what was drawn since is not the program's.
+  std::vector<Generator::State> generator_states() const;
+  void rewind(std::span<const Generator::State> states);
   /// One more argument.
   void add_argument(const Tensor& t) { input(t, InputKind::Arg); }
   /// The graph so far with `outputs` as results. Recording ends.
@@ -76,6 +84,12 @@ class Recorder final : public Interpreter {
   const std::vector<GradUse>& grad_uses() const { return grads_; }
   /// The grad of `leaf` is about to be read or set.
   void note_grad(TensorRecord* leaf, bool read);
+  /// Whether the function made t itself.
+  bool is_own(const Tensor& t) const { return t.record()->recording == number_; }
+  /// Whether its memory was new during the recording.
+  bool is_fresh(const Tensor& t) const { return t.record()->storage && t.record()->storage->recording == number_; }
+  /// Arguments that the function was found to know from elsewhere too: the program is right for this memory alone.
+  const std::vector<size_t>& known_arguments() const { return known_arguments_; }
   /// The recorder of this thread, or null.
   static Recorder* active();
   void before_replay(std::function<void()> f) { refreshers_.push_back(std::move(f)); }
@@ -88,19 +102,27 @@ class Recorder final : public Interpreter {
   };
   ValueId add_input(const Tensor& t, InputKind kind);
   ValueId input(const Tensor& t, InputKind kind);
+  SmallVec<Tensor, 4> bounded(const Call& call);
+  Values composite(const Call& call);
+  Values noted(const Call& call);
   Values eager(const Call& call) const;
   bool view_by_place(const Call& call, Values* out);
   ValueId replay_views(const Tensor& t);
   ValueId replay(const std::vector<ViewStep>& steps, ValueId v);
   ValueId write_through(ValueId root, const std::vector<ViewStep>& steps, ValueId v);
   ValueId value_beside(const Tensor& t);
+  ValueId constant(const Tensor& t);
+  void note_known(const Tensor& t);
+  static void refuse_value_read(const Tensor& t, const char* what);
   ValueId node(const OpDef* op, std::span<const Attr> attrs, std::vector<ValueId> in, const SourceLoc& at);
   void remember(const Tensor& t, ValueId v);
   bool is_input(ValueId v) const;
   void end();
 
   Graph graph_;
+  uint32_t number_;
   std::vector<Tensor> bound_, other_handles_;
+  std::vector<size_t> known_arguments_;
   std::unordered_map<const TensorRecord*, int> input_of_;
   std::unordered_map<const TensorRecord*, Seen> views_;  // views, at a version of their storage
   std::unordered_map<const Storage*, Seen> current_;  // whole storages

@@ -258,7 +258,7 @@ Values OpNode::pointwise_grads(TapeGrad& ctx) const {
 Values OpNode::apply(std::span<const Tensor> g, const GradRun& how) try {
   if (freed()) {
     throw ValueError("backward: the saved values of " + op->name() + " were freed by an earlier backward")
-        .fix("pass retain_graph=true to the first backward when the graph is used again")
+        .fix("keep the graph in the first backward, with retain_graph, when it is used again")
         .at(at);
   }
   const PartOf this_call(at);

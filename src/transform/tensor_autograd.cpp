@@ -23,6 +23,22 @@ bool takes_part(const TensorRecord& r) { return r.grad && (r.grad->requires_grad
 
 }  // namespace
 
+void set_data(const Tensor& t, const Tensor& value) {
+  TensorRecord& to = *t.record();
+  const TensorRecord& from = *value.record();
+  if (Recorder::active() != nullptr || to.wrapper || from.wrapper) {
+    t.detach().copy_(value);
+    return;
+  }
+  to.dtype = from.dtype;
+  to.device = from.device;
+  to.shape = from.shape;
+  to.strides = from.strides;
+  to.offset = from.offset;
+  to.storage = from.storage;
+  to.view = {};
+}
+
 bool is_grad_enabled() { return dispatch_state().grad_enabled; }
 void set_grad_enabled(bool on) { dispatch_state().grad_enabled = on; }
 
@@ -83,6 +99,7 @@ void Tensor::retain_grad() {
 }
 
 Ref<Object> Tensor::grad_fn() const { return is_leaf() ? Ref<Object>() : record()->grad->node; }
+std::string Tensor::grad_fn_name() const { return is_leaf() ? "" : tape_meta(*this).tape_node()->shown_name(); }
 
 int64_t Tensor::register_hook(std::function<Tensor(const Tensor&)> f) const {
   if (!requires_grad()) {
@@ -132,8 +149,7 @@ Tensor& Tensor::detach_() {
   if (record()->wrapper) record()->wrapper = detach().record()->wrapper;
   if (record()->grad) {
     TapeMeta& m = tape_meta(*this);
-    if (m.retain_grad && m.node) std::erase(m.tape_node()->hooks().retained, static_cast<GradMeta*>(&m));
-    m.node = nullptr;
+    m.leave_node();
     m.requires_grad = m.retain_grad = false;
     m.view_version = 0;
   }

@@ -12,7 +12,7 @@ const OpDef* stack_op() {
 
 /// A random stream of its own for this level.
 RngKey split(const RngKey& k, uint64_t salt) {
-  return {k.key ^ (k.counter + 1) * 0x9E3779B97F4A7C15ULL ^ salt * 0xD1B54A32D192ED03ULL, k.counter};
+  return {k.key ^ (k.counter + 1) * 0x9E3779B97F4A7C15ULL ^ salt * 0xD1B54A32D192ED03ULL, k.counter, k.source};
 }
 
 }  // namespace

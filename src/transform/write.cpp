@@ -13,14 +13,6 @@ const OpDef* assign_op() {
   return op;
 }
 
-/// Two indices of t name one element.
-bool overlaps_itself(const TensorRecord& r) {
-  for (size_t d = 0; d < r.shape.size(); ++d) {
-    if (r.strides[d] == 0 && !(r.shape[d] == 1) && !(r.shape[d] == 0)) return true;
-  }
-  return false;
-}
-
 void check_fits(const Tensor& self, const Tensor& value, const Call& call) {
   if (level_of(value) > level_of(self)) {
     throw call

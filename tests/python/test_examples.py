@@ -70,6 +70,18 @@ def test_gpt_says_what_is_wrong_with_the_file(tmp_path):
     )
 
 
+def test_wrong_numbers_get_a_sentence(tmp_path):
+    for args, text in [
+        (("--steps", "0"), "argument --steps: 0 is not a whole number from 1 on"),
+        (("--batch", "-2"), "argument --batch: -2 is not a whole number from 1 on"),
+        (("--heads", "3"), "--heads 3 does not divide --width 128"),
+    ]:
+        assert text in run("gpt.py", text_file(tmp_path), *args, cwd=tmp_path, ok=False)
+    for epochs in ("0", "-1", "many"):
+        error = run("digits.py", epochs, cwd=tmp_path, ok=False)
+        assert error == f"digits.py: {epochs} is no number of epochs\n"
+
+
 def test_the_readmes_program_runs(tmp_path):
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
     (tmp_path / "readme.py").write_text(code)

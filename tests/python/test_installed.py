@@ -54,6 +54,13 @@ def test_the_example_trains(project, tmp_path):
     assert (tmp_path / "digits.safetensors").exists()
 
 
+def test_the_example_says_what_is_wrong(project, tmp_path):
+    done = subprocess.run(
+        [project / "build" / "digits", "0"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1 and done.stderr == "digits: 0 is no number of epochs\n"
+
+
 def test_the_installed_command_runs(prefix):
     env = {k: v for k, v in os.environ.items() if k != "LD_LIBRARY_PATH"}
     assert run(prefix / "bin" / "thixo", "--version", env=env).startswith("thixo ")

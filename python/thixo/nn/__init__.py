@@ -20,6 +20,6 @@ from .._thixo._nn import (  # noqa: F401
     Softmax,
     Tanh,
 )
-from . import functional, init, utils  # noqa: F401
+from . import _state, functional, init, utils  # noqa: F401
 from ._containers import CrossEntropyLoss, ModuleList, MSELoss, Sequential  # noqa: F401
 from ._module import Module, Parameter  # noqa: F401

@@ -1,6 +1,7 @@
 """Module and Parameter: the Python side of thixo::nn::Module."""
 
 from .. import _thixo
+from .._tensor import RemovableHandle
 from .._thixo import Tensor
 
 Module = _thixo._nn.Module
@@ -22,28 +23,64 @@ class Parameter(Tensor):
 
 
 _thixo._nn._set_parameter_type(Parameter)
+Module._settings = ()  # of a layer: what its constructor takes and its properties say
+_ready = _thixo._nn._ready
 _plain_setattr = object.__setattr__
 
 
-def _setattr(self, name, value):
-    if isinstance(value, (Parameter, Module)) and not _thixo._nn._ready(self):
-        raise AttributeError(f"call super().__init__() before '{name}' is assigned")
-    if isinstance(value, Parameter):
-        self.register_parameter(name, value)
-    elif isinstance(value, Module):
-        self.register_module(name, value)
-    else:
-        kind = self._kind(name)
-        if not kind:
-            _plain_setattr(self, name, value)
-            return
-        if value is None:
-            getattr(self, "register_" + kind)(name, None)
-        elif kind == "buffer" and isinstance(value, Tensor):
-            self.register_buffer(name, value)
-        else:
-            raise TypeError(f"cannot assign {type(value).__name__} to the {kind} '{name}'")
+def _too_early(what, name):
+    return AttributeError(
+        f"cannot assign {what} before Module.__init__() call: call super().__init__() before '{name}' is assigned"
+    )
+
+
+def _check_free(self, name, kind, of):
+    """KeyError when `of`, the module or its class, uses the name for something else."""
+    if isinstance(getattr(type(self), name, None), property):
+        raise AttributeError(f"'{name}' is a property of {type(self).__name__}: a {kind} needs another name")
+    if hasattr(of, name) and self._kind(name) != kind:
+        raise KeyError(f"attribute '{name}' already exists")
+
+
+def _assign(self, name, value, kind):
+    """The parameter or module under this name, whatever had it before."""
+    _check_free(self, name, kind, type(self))
+    before = self._kind(name)
+    if before not in ("", kind):
+        if self._is_member(name):
+            raise AttributeError(f"{type(self).__name__} needs its {before} '{name}': no {kind} takes its place")
+        self._unregister(name)
+    getattr(self, "_register_" + kind)(name, value)
     self.__dict__.pop(name, None)
+
+
+def _set_plain(self, name, value):
+    try:
+        _plain_setattr(self, name, value)
+    except AttributeError:
+        if name not in self._settings:
+            raise
+        text = f"'{name}' of {type(self).__name__} is fixed when the layer is made: make a new layer"
+        raise AttributeError(text) from None
+
+
+def _setattr(self, name, value):
+    kind = "parameter" if isinstance(value, Parameter) else "module" if isinstance(value, Module) else ""
+    if not _ready(self):
+        if kind:
+            raise _too_early("parameters" if kind == "parameter" else kind, name)
+        _plain_setattr(self, name, value)
+    elif kind:
+        _assign(self, name, value, kind)
+    elif not (kind := self._kind(name)):
+        _set_plain(self, name, value)
+    elif value is None or (kind == "buffer" and isinstance(value, Tensor)):
+        if kind == "buffer":
+            self._swap(name, value)  # persistent or not as before
+        else:
+            getattr(self, "_register_" + kind)(name, None)
+    else:
+        raise TypeError(f"cannot assign {type(value).__name__} to the {kind} '{name}'")
 
 
 def _getattr(self, name):
@@ -55,6 +92,28 @@ def _getattr(self, name):
 def _delattr(self, name):
     if not self._unregister(name):
         object.__delattr__(self, name)
+
+
+def _register(self, kind, name, *value):
+    if not _ready(self):
+        raise _too_early(kind, name)
+    _check_free(self, name, kind, self)
+    getattr(self, "_register_" + kind)(name, *value)
+
+
+def _register_parameter(self, name, param):
+    """A parameter by name; None stands for one that is not there."""
+    _register(self, "parameter", name, param)
+
+
+def _register_buffer(self, name, tensor, persistent=True):
+    """A tensor that is not trained, by name; part of the state_dict if persistent."""
+    _register(self, "buffer", name, tensor, persistent)
+
+
+def _register_module(self, name, module):
+    """A module below this one, by name."""
+    _register(self, "module", name, module)
 
 
 def _call(self, *args, **kwargs):
@@ -69,20 +128,11 @@ def _call(self, *args, **kwargs):
     return out
 
 
-class _HookHandle:
-    def __init__(self, hooks, key):
-        self.hooks, self.key = hooks, key
-
-    def remove(self):
-        """Takes the hook away."""
-        self.hooks.pop(self.key, None)
-
-
 def _add_hook(self, which, hook):
     hooks = self.__dict__.setdefault(which, {})
     key = object()
     hooks[key] = hook
-    return _HookHandle(hooks, key)
+    return RemovableHandle(lambda: hooks.pop(key, None))
 
 
 def _register_forward_hook(self, hook):
@@ -98,35 +148,39 @@ def _register_forward_pre_hook(self, hook):
 def _named_parameters(self, prefix="", recurse=True, remove_duplicate=True):
     """Names and parameters, this module's and those below."""
     dot = prefix + "." if prefix else ""
-    for name, p in self._named_parameters(recurse):
+    for name, p in self._named_parameters(recurse, remove_duplicate):
         yield dot + name, p
 
 
 def _named_buffers(self, prefix="", recurse=True, remove_duplicate=True):
     """Names and buffers, this module's and those below."""
     dot = prefix + "." if prefix else ""
-    for name, b in self._named_buffers(recurse):
+    for name, b in self._named_buffers(recurse, remove_duplicate):
         yield dot + name, b
 
 
 def _parameters(self, recurse=True):
     """The parameters, each once."""
-    return iter([p for _, p in self._named_parameters(recurse)])
+    return iter([p for _, p in self._named_parameters(recurse, True)])
 
 
 def _buffers(self, recurse=True):
     """The buffers, each once."""
-    return iter([b for _, b in self._named_buffers(recurse)])
+    return iter([b for _, b in self._named_buffers(recurse, True)])
 
 
 def _named_children(self):
-    """Names and modules one level below."""
-    return iter(self._named_children())
+    """Names and modules one level below, each once."""
+    seen = set()
+    for name, child in self._named_children():
+        if child not in seen:
+            seen.add(child)
+            yield name, child
 
 
 def _children(self):
-    """The modules one level below."""
-    return iter([c for _, c in self._named_children()])
+    """The modules one level below, each once."""
+    return iter([child for _, child in self.named_children()])
 
 
 def _named_modules(self):
@@ -137,12 +191,6 @@ def _named_modules(self):
 def _modules(self):
     """This module and all below it."""
     return iter([m for _, m in self._named_modules()])
-
-
-def _train(self, mode=True):
-    """Sets training mode here and below; returns the module."""
-    self._train(bool(mode))
-    return self
 
 
 def _eval(self):
@@ -182,69 +230,10 @@ def _requires_grad_(self, requires_grad=True):
     return self
 
 
-def _state_dict(self, prefix=""):
-    """Parameters and persistent buffers by name, detached but not copied."""
-    return {prefix + name: t for name, t in self._state()}
-
-
-def _load_state_dict(self, state_dict, strict=True):
-    """Copies values in; with strict, missing and unexpected names are an error and nothing changes."""
-    return self._load_state(list(state_dict.items()), strict)
-
-
 def _get_parameter(self, target):
     """The parameter of a dotted name."""
     path, _, name = target.rpartition(".")
     return getattr(self.get_submodule(path) if path else self, name)
-
-
-def _made_by(cls):
-    """The C++ class that a module is or extends."""
-    return next(c for c in cls.__mro__ if c.__module__.startswith("thixo._thixo"))
-
-
-def _rebuild(cls, text):
-    """A module whose C++ part is made from the settings that it prints; what it holds follows by __setstate__."""
-    import ast
-
-    call = ast.parse(f"_({text})", mode="eval").body
-
-    def value(node):  # padding=same is printed without quotes
-        return node.id if isinstance(node, ast.Name) else ast.literal_eval(node)
-
-    args, kwargs = [value(a) for a in call.args], {k.arg: value(k.value) for k in call.keywords}
-    self = cls.__new__(cls)
-    _made_by(cls).__init__(self, *args, **kwargs)
-    return self
-
-
-def _reduce_ex(self, protocol):
-    persistent = {name for name, _ in self._state()}
-    state = {
-        "parameters": {n: self._find(n) for n in self._member_names() if self._kind(n) == "parameter"},
-        "buffers": {n: (self._find(n), n in persistent) for n in self._member_names() if self._kind(n) == "buffer"},
-        "modules": {n: self._find(n) for n in self._member_names() if self._kind(n) == "module"},
-        "training": self.training,
-        "attributes": dict(self.__dict__),
-    }
-    return _rebuild, (type(self), _made_by(type(self)).extra_repr(self)), state
-
-
-def _setstate(self, state):
-    for name in self._member_names():  # made with bias=True, then set to None
-        if name not in state[self._kind(name) + "s"]:
-            self._unregister(name)
-    for name, p in state["parameters"].items():
-        requires_grad = p is not None and p.requires_grad
-        self.register_parameter(name, p)
-        if p is not None and not requires_grad:
-            p.requires_grad_(False)
-    for name, (b, persistent) in state["buffers"].items():
-        self.register_buffer(name, b, persistent)
-    self._train(state["training"])  # before the children come, which have modes of their own
-    for name, m in state["modules"].items():
-        self.register_module(name, m)
-    self.__dict__.update(state["attributes"])
 
 
 def _dir(self):
@@ -257,8 +246,6 @@ for _name, _f in {
     "__delattr__": _delattr,
     "__call__": _call,
     "__dir__": _dir,
-    "__reduce_ex__": _reduce_ex,
-    "__setstate__": _setstate,
     "register_forward_hook": _register_forward_hook,
     "register_forward_pre_hook": _register_forward_pre_hook,
     "named_parameters": _named_parameters,
@@ -269,15 +256,15 @@ for _name, _f in {
     "children": _children,
     "named_modules": _named_modules,
     "modules": _modules,
-    "train": _train,
     "eval": _eval,
     "to": _to,
     "apply": _apply,
     "requires_grad_": _requires_grad_,
-    "state_dict": _state_dict,
-    "load_state_dict": _load_state_dict,
     "get_parameter": _get_parameter,
-    "add_module": Module.register_module,
+    "register_parameter": _register_parameter,
+    "register_buffer": _register_buffer,
+    "register_module": _register_module,
+    "add_module": _register_module,
     "float": lambda self: self.to(_thixo.float32),
     "double": lambda self: self.to(_thixo.float64),
     "half": lambda self: self.to(_thixo.float16),

@@ -313,6 +313,27 @@ TEST(Conv2d, SixteenBitsAndNoBatch) {
     expect_same_bits(conv2d(x.to(t), w.to(t), Tensor(), 1, 1), y.to(t), "16 bits");
 }
 
+/// Views whose elements share places: windows over a row, expanded images and weights.
+TEST(Conv2d, OverlappingViews) {
+  const Tensor row = reals({400});
+  const Tensor x = row.as_strided({2, 3, 8, 8}, {5, 64, 4, 1}), w = row.as_strided({4, 3, 3, 3}, {7, 9, 2, 1});
+  const Tensor wide = reals({1, 1, 8, 8}).expand({2, 3, 8, 8}), same = reals({4, 1, 1, 1}).expand({4, 3, 3, 3});
+  for (const Tensor& image : {x, wide}) {
+    for (const Tensor& weight : {w, same}) {
+      const Tensor plain = image.contiguous(), plain_weight = weight.contiguous();
+      auto close = [](const Tensor& a, const Tensor& b) {
+        EXPECT_LE((a - b).abs().amax().item(), 1e-4 * b.abs().amax().item());
+      };
+      const Tensor y = conv2d(plain, plain_weight, Tensor(), 1, 1);
+      close(conv2d(image, weight, Tensor(), 1, 1), y);
+      close(conv2d_input_grad(y, weight, x.shape(), 1, 1, 1, 1),
+            conv2d_input_grad(y, plain_weight, x.shape(), 1, 1, 1, 1));
+      close(conv2d_weight_grad(y, image, IntList{3, 3}, 1, 1, 1, 1),
+            conv2d_weight_grad(y, plain, IntList{3, 3}, 1, 1, 1, 1));
+    }
+  }
+}
+
 TEST(Conv2d, SameBitsForAnyThreads) {
   Threads restore;
   for (int round = 0; round < 24; ++round) {

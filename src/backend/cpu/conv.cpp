@@ -22,10 +22,12 @@ void image_strides(const TensorRecord& t, int64_t* to) {
 
 Conv numbers(const Call& call, const ops::Conv2d& v, const TensorRecord& x, const TensorRecord& y) {
   Conv c{call.dtype(0), v.n, v.c, v.h, v.w, v.o, v.oh, v.ow, v.kh, v.kw, v.groups, {}, {}, {}, {}, {}, {}};
+  const int64_t sizes[2] = {c.h, c.w}, taps[2] = {c.kh, c.kw};
   for (int i = 0; i < 2; ++i) {
-    c.stride[i] = v.stride[i];
     c.pad[i] = v.pad[i];
-    c.dilation[i] = v.dilation[i];
+    // A step that is never made may be any number; the engines reckon with it.
+    c.stride[i] = std::min(v.stride[i].value(), std::max<int64_t>(1, sizes[i] + 2 * c.pad[i]));
+    c.dilation[i] = taps[i] == 1 ? 1 : v.dilation[i].value();
   }
   image_strides(x, c.x_strides);
   image_strides(y, c.y_strides);
@@ -84,7 +86,9 @@ void run_conv2d_input_grad(const Call& call, const Tensor& out) {
 
 void run_conv2d_weight_grad(const Call& call, const Tensor& out) {
   const TensorRecord &g = *call.in[0].record(), &x = *call.in[1].record(), &dw = *out.record();
-  const Conv v = numbers(call, ops::conv2d_weight_grad_of(call), x, g);
+  Conv v = numbers(call, ops::conv2d_weight_grad_of(call), x, g);
+  const int64_t dense[4] = {v.taps(), v.kh * v.kw, v.kw, 1};  // of the sums
+  std::copy_n(dense, 4, v.w_strides);
   if (v.n == 0) return fill_zero(out);
   const DType type = gemm_type(v.dtype);
   const int64_t taps = v.taps();

@@ -1,12 +1,14 @@
 // Convolutions by oneDNN, one chunk of images (and, for few images, one piece of the channels) a call, each call on
 // one thread. Chunks and pieces follow from the problem's size, so the bits do not depend on the threads.
 #include <algorithm>
+#include <array>
 
 #include "backend/cpu/conv.h"
 #include "backend/cpu/onednn.h"
 #include "backend/cpu/scratch.h"
 #include "base/deterministic.h"
 #include "base/parallel.h"
+#include "thixo/small_vec.h"
 
 namespace thixo::cpu {
 namespace {
@@ -87,16 +89,37 @@ class Parts {
 
 }  // namespace
 
+namespace {
+
+/// Whether every index has a place of its own and one step along any dim leaves those inside it behind: no broadcast
+/// and no overlapping windows, which are none of the library's layouts.
+bool nested(const int64_t* strides, std::array<int64_t, 4> sizes) {
+  SmallVec<std::pair<int64_t, int64_t>, 4> dims;  // stride and size
+  for (size_t d = 0; d < 4; ++d) {
+    if (sizes[d] > 1) dims.push_back({strides[d], sizes[d]});
+  }
+  std::sort(dims.begin(), dims.end());
+  int64_t reach = 1;
+  for (const auto& [stride, size] : dims) {
+    if (stride < reach) return false;
+    reach = stride * size;
+  }
+  return true;
+}
+
+}  // namespace
+
 bool library_takes(const Conv& v) {
   if (!onednn_present() || detail::deterministic()) return false;
   if (v.dtype != DType::F32 && !(v.dtype == DType::BF16 && onednn_bf16())) return false;
-  // Broadcast images (stride 0) and views in which rows overlap are none of its layouts.
-  auto plain = [](const int64_t* s, int64_t c, int64_t h, int64_t w) {
-    return (c == 1 || s[1] > 0) && (h == 1 || s[2] > 0) && (w == 1 || s[3] > 0) && (s[3] == 1 || s[1] == 1 || w == 1);
+  auto plain = [&](const int64_t* s, int64_t c, int64_t h, int64_t w) {
+    return nested(s, {v.n, c, h, w}) && (s[3] == 1 || s[1] == 1 || w == 1);
   };
-  return v.n > 0 && v.c > 0 && v.o > 0 && v.kh > 0 && v.kw > 0 &&
-         (v.n == 1 || (v.x_strides[0] > 0 && v.y_strides[0] > 0)) && plain(v.x_strides, v.c, v.h, v.w) &&
-         plain(v.y_strides, v.o, v.oh, v.ow);
+  for (int i = 0; i < 2; ++i) {  // numbers that its arithmetic may not hold
+    if (std::max({v.stride[i], v.pad[i], v.dilation[i]}) > INT32_MAX) return false;
+  }
+  return v.n > 0 && v.c > 0 && v.o > 0 && v.kh > 0 && v.kw > 0 && plain(v.x_strides, v.c, v.h, v.w) &&
+         plain(v.y_strides, v.o, v.oh, v.ow) && nested(v.w_strides, {v.o, v.c_per(), v.kh, v.kw});
 }
 
 void library_forward(const Conv& v, const void* x, const void* w, const void* bias, void* y) {
@@ -150,9 +173,7 @@ void library_weight_grad(const Conv& v, const void* g, const void* x, void* dw) 
   images = Cut(v.n, std::max(images.size, ceil_div(v.n, 16)));
   const Cut channels = cut_channels(v, v.o, images);
   const int64_t item = static_cast<int64_t>(item_size(v.dtype)), elements = v.o * v.taps();
-  ConvShape shape = shape_of(v, ConvPass::WeightGrad, false);
-  const int64_t dense[4] = {v.taps(), v.kh * v.kw, v.kw, 1};
-  std::copy_n(dense, 4, shape.w_strides);
+  const ConvShape shape = shape_of(v, ConvPass::WeightGrad, false);
   auto plan = [&](int64_t n, int64_t o) {
     ConvShape s = shape;
     s.n = n;

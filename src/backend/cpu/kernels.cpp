@@ -7,7 +7,7 @@
 namespace thixo::cpu {
 namespace {
 
-/// Calls f with the address of each element, in row-major order of the shape.
+/// Calls f with the address of each element.
 template <class F> void each_element(const TensorRecord& t, F f) {
   const auto item = static_cast<int64_t>(item_size(t.dtype));
   int64_t count = 1;
@@ -19,7 +19,7 @@ template <class F> void each_element(const TensorRecord& t, F f) {
       at += rest % extent * t.strides[d].value();
       rest /= extent;
     }
-    f(i, static_cast<char*>(t.data()) + at * item);
+    f(static_cast<char*>(t.data()) + at * item);
   }
 }
 
@@ -27,14 +27,31 @@ template <class F> void each_element(const TensorRecord& t, F f) {
 
 void copy_elements(const Tensor& from, const Tensor& to) {
   const size_t item = item_size(to.dtype());
-  std::vector<char*> source;
-  each_element(*from.record(), [&](int64_t, char* p) { source.push_back(p); });
-  each_element(*to.record(), [&](int64_t i, char* p) { std::memcpy(p, source[static_cast<size_t>(i)], item); });
+  if (from.is_contiguous() && to.is_contiguous()) {
+    std::memcpy(to.record()->data(), from.record()->data(), static_cast<size_t>(to.numel().value()) * item);
+    return;
+  }
+  const size_t rank = from.shape().size();
+  SmallVec<int64_t, kMaxRank> at(rank, 0);
+  const auto* source = static_cast<const char*>(from.record()->data());
+  auto* target = static_cast<char*>(to.record()->data());
+  for (int64_t left = from.numel(); left > 0; --left) {
+    int64_t in = 0, out = 0;
+    for (size_t d = 0; d < rank; ++d) {
+      in += at[d] * from.strides()[d].value();
+      out += at[d] * to.strides()[d].value();
+    }
+    std::memcpy(target + out * static_cast<int64_t>(item), source + in * static_cast<int64_t>(item), item);
+    for (size_t d = rank; d-- > 0;) {
+      if (++at[d] < from.shape()[d].value()) break;
+      at[d] = 0;
+    }
+  }
 }
 
 void fill_zero(const Tensor& t) {
   const size_t item = item_size(t.dtype());
-  each_element(*t.record(), [item](int64_t, char* p) { std::memset(p, 0, item); });
+  each_element(*t.record(), [item](char* p) { std::memset(p, 0, item); });
 }
 
 namespace {

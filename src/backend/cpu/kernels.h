@@ -8,7 +8,7 @@ namespace thixo::cpu {
 /// Contractions read their operands while they write: when `out` is an operand itself (the executor lets no other
 /// overlap pass), `run` gets memory of its own, which is copied afterwards.
 void without_alias(const Call& call, const Tensor& out, void (*run)(const Call&, const Tensor&));
-/// Elements one by one: for what is rare.
+/// Between two layouts of one shape and dtype; elements one by one where both are not contiguous: for what is rare.
 void copy_elements(const Tensor& from, const Tensor& to);
 void fill_zero(const Tensor& t);
 

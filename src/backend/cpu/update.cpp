@@ -1,7 +1,6 @@
 #include "backend/cpu/update.h"
 
-#include <cstring>
-
+#include "backend/cpu/kernels.h"
 #include "base/parallel.h"
 #include "codegen/pack.h"
 #include "codegen/update_kernels.h"
@@ -28,7 +27,8 @@ KernelFn kernel_of(const UpdateRule& rule, DType t) {
     return slots;
   }();
   for (const Slot& s : table) {
-    if (s.rule != &rule || s.kernel[static_cast<size_t>(t)] == nullptr) continue;
+    if (s.rule != &rule || static_cast<size_t>(t) >= std::size(s.kernel) || s.kernel[static_cast<size_t>(t)] == nullptr)
+      continue;
     return codegen::in_mode(s.kernel[static_cast<size_t>(t)]);
   }
   throw NotImplementedError(std::string(rule.op) + ": this build has no kernel for " + std::string(dtype_name(t)));
@@ -58,27 +58,6 @@ bool is_dense(const Shape& shape, const Strides& strides) {
   return true;
 }
 
-/// Copies elements between two layouts of one shape, one at a time: for tensors in unusual layouts.
-void copy_elements(const Tensor& from, const Tensor& to) {
-  const auto size = item_size(from.dtype());
-  const size_t rank = from.shape().size();
-  SmallVec<int64_t, kMaxRank> at(rank, 0);
-  const auto* source = static_cast<const char*>(from.record()->data());
-  auto* target = static_cast<char*>(to.record()->data());
-  for (int64_t left = from.numel(); left > 0; --left) {
-    int64_t in = 0, out = 0;
-    for (size_t d = 0; d < rank; ++d) {
-      in += at[d] * from.strides()[d].value();
-      out += at[d] * to.strides()[d].value();
-    }
-    std::memcpy(target + out * static_cast<int64_t>(size), source + in * static_cast<int64_t>(size), size);
-    for (size_t d = rank; d-- > 0;) {
-      if (++at[d] < from.shape()[d].value()) break;
-      at[d] = 0;
-    }
-  }
-}
-
 }  // namespace
 
 void run_updates(const Call& calls, std::span<const Tensor> out) {
@@ -95,9 +74,10 @@ void run_updates(const Call& calls, std::span<const Tensor> out) {
   int64_t tiles = 0;
   for (size_t u = 0; u < count; ++u) {
     const Tensor* in = &calls.in[u * (tensors + 1)];
-    const int64_t n = in[0].numel();
+    // A complex number is a pair of real ones, each with moments of its own, as in PyTorch.
+    const int64_t n = in[0].numel() * (is_complex(in[0].dtype()) ? 2 : 1);
     if (n == 0) continue;
-    Update& k = updates.emplace_back(Update{kernel_of(rule, in[0].dtype()), {}, {}, tiles, n});
+    Update& k = updates.emplace_back(Update{kernel_of(rule, real_type(in[0].dtype())), {}, {}, tiles, n});
     // Any layout without gaps will do, as long as all share it.
     const Strides& layout = out[u * results].strides();
     const bool dense = is_dense(in[0].shape(), layout);

@@ -42,18 +42,30 @@ std::vector<Sample> like_samples() {
 
 void constant_nest(NestCtx& c, double value) { c.values = {constant(value, compute_type(c.out[0].dtype))}; }
 
+/// How many integers there are from a to b by steps of s, which leads from a to b: up to 2^64 - 1.
+uint64_t integer_count(int64_t a, int64_t b, int64_t s) {
+  auto distance = [](int64_t low, int64_t high) { return static_cast<uint64_t>(high) - static_cast<uint64_t>(low); };
+  const uint64_t all = s > 0 ? distance(a, b) : distance(b, a), step = s > 0 ? distance(0, s) : distance(s, 0);
+  return all == 0 ? 0 : (all - 1) / step + 1;
+}
+
 /// How many values there are from start to end by step.
-int64_t range_count(const Infer& c, const Scalar& start, const Scalar& end, const Scalar& step) {
+Dim range_count(const Infer& c, const Scalar& start, const Scalar& end, const Scalar& step) {
   double a = start.to_double(), b = end.to_double(), s = step.to_double();
   c.require(s != 0, ErrorKind::Value, "step must not be zero");
   c.require(std::isfinite(a) && std::isfinite(b), ErrorKind::Value,
             "start and end must be finite, got " + start.str() + " and " + end.str());
-  c.require((b - a) * s >= 0, ErrorKind::Value,
+  const bool integers = !is_float(start.kind()) && !is_float(end.kind()) && !is_float(step.kind());
+  const bool leads = !integers ? (b - a) * s >= 0
+                     : s > 0   ? start.to_int() <= end.to_int()
+                               : start.to_int() >= end.to_int();
+  c.require(leads, ErrorKind::Value,
             "step " + step.str() + " leads away from end " + end.str() + " at start " + start.str());
-  bool integers = !is_float(start.kind()) && !is_float(end.kind()) && !is_float(step.kind());
-  if (integers)
-    return (std::abs(end.to_int() - start.to_int()) + std::abs(step.to_int()) - 1) / std::abs(step.to_int());
-  return static_cast<int64_t>(std::ceil((b - a) / s));
+  const uint64_t count = integers ? integer_count(start.to_int(), end.to_int(), step.to_int()) : 0;
+  const double steps = integers ? 0 : std::ceil((b - a) / s);
+  c.require(count <= INT64_MAX && steps < 0x1p63, ErrorKind::Value,
+            "there are more than 2^63 - 1 values from " + start.str() + " to " + end.str());
+  return integers ? Dim(count) : Dim(static_cast<int64_t>(steps));
 }
 
 DType range_type(const Call& c, std::initializer_list<std::string_view> names) {
@@ -89,7 +101,11 @@ void def_full(Op& op) {
   op.schema("full(size: size, fill_value: scalar, *, dtype: dtype? = None, device: device? = None) -> Tensor @creation")
       .doc("A tensor with every element fill_value; its dtype is the number's unless given.")
       .example(">>> thixo.full((2,), 7)\ntensor([7, 7])")
-      .infer([](Infer& c) { new_result(c, type_or(c, number_type(c.scalar("fill_value"))), c.list("size")); })
+      .infer([](Infer& c) {
+        const DType t = type_or(c, number_type(c.scalar("fill_value")));
+        c.require_fits(c.scalar("fill_value"), t);
+        new_result(c, t, c.list("size"));
+      })
       .nest([](NestCtx& c) { c.values = {c.param("fill_value", compute_type(c.out[0].dtype))}; })
       .no_grad()
       .samples([] {
@@ -97,12 +113,18 @@ void def_full(Op& op) {
           return std::vector<std::pair<std::string, Attr>>{
               {"size", size}, {"fill_value", v}, {"dtype", dtype}, {"device", Attr()}};
         };
-        return std::vector<Sample>{{.in = {}, .attrs = of({2, 3}, 7, Attr())},
-                                   {.in = {}, .attrs = of({}, 0.1, Attr())},
-                                   {.in = {}, .attrs = of({2}, true, Attr())},
-                                   {.in = {}, .attrs = of({2}, -1.5, DType::F16)},
-                                   {.in = {}, .attrs = of({2}, std::complex<double>(1, 2), Attr())},
-                                   {.in = {}, .attrs = of({0}, 1, DType::U8)}};
+        return std::vector<Sample>{
+            {.in = {}, .attrs = of({2, 3}, 7, Attr())},
+            {.in = {}, .attrs = of({}, 0.1, Attr())},
+            {.in = {}, .attrs = of({2}, true, Attr())},
+            {.in = {}, .attrs = of({2}, -1.5, DType::F16)},
+            {.in = {}, .attrs = of({2}, std::complex<double>(1, 2), Attr())},
+            {.in = {}, .attrs = of({0}, 1, DType::U8)},
+            {.in = {}, .attrs = of({2}, -1, DType::U16)},
+            {.in = {}, .attrs = of({2}, 3e9, DType::I32), .bad = "3e+09 cannot be converted to int32 without overflow"},
+            {.in = {},
+             .attrs = of({2}, std::nan(""), DType::I64),
+             .bad = "nan cannot be converted to int64 without overflow"}};
       });
 }
 
@@ -161,13 +183,19 @@ void def_full_like(Op& op) {
         "@creation")
       .doc("A tensor of the input's shape, dtype and device with every element fill_value.")
       .example(">>> thixo.full_like(thixo.tensor([1, 2]), 7)\ntensor([7, 7])")
-      .infer([](Infer& c) { new_result(c, type_or(c, c.dtype(0)), c.shape(0)); })
+      .infer([](Infer& c) {
+        c.require_fits(c.scalar("fill_value"), type_or(c, c.dtype(0)));
+        new_result(c, type_or(c, c.dtype(0)), c.shape(0));
+      })
       .nest([](NestCtx& c) { c.values = {c.param("fill_value", compute_type(c.out[0].dtype))}; })
       .no_grad()
       .samples([] {
         return std::vector<Sample>{
             {.in = {{{2, 3}}}, .attrs = {{"fill_value", Scalar(3)}, {"dtype", Attr()}, {"device", Attr()}}},
-            {.in = {{{}}}, .attrs = {{"fill_value", Scalar(0.5)}, {"dtype", DType::BF16}, {"device", Attr()}}}};
+            {.in = {{{}}}, .attrs = {{"fill_value", Scalar(0.5)}, {"dtype", DType::BF16}, {"device", Attr()}}},
+            {.in = {{{}}},
+             .attrs = {{"fill_value", Scalar(300)}, {"dtype", DType::U8}, {"device", Attr()}},
+             .bad = "300 cannot be converted to uint8 without overflow"}};
       });
 }
 
@@ -187,6 +215,7 @@ void def_arange(Op& op) {
             {.in = {}, .attrs = of(2.5, Attr())},
             {.in = {}, .attrs = of(4, DType::F16)},
             {.in = {}, .attrs = of(0, Attr())},
+            {.in = {}, .attrs = of(1e30, Attr()), .bad = "there are more than 2^63 - 1 values from 0 to 1e+30"},
             {.in = {}, .attrs = of(-1, Attr()), .bad = "step 1 leads away from end -1 at start 0"}};
       });
 }
@@ -198,7 +227,7 @@ void def_arange_start(Op& op) {
       .doc("start, start + step, start + 2 * step, ... before end.")
       .example(">>> thixo.arange(1, 2, 0.5)\ntensor([1.0000, 1.5000])")
       .infer([](Infer& c) {
-        int64_t n = range_count(c, c.scalar("start"), c.scalar("end"), c.scalar("step"));
+        Dim n = range_count(c, c.scalar("start"), c.scalar("end"), c.scalar("step"));
         new_result(c, range_type(c, {"start", "end", "step"}), {n});
       })
       .nest([](NestCtx& c) {
@@ -218,6 +247,8 @@ void def_arange_start(Op& op) {
             {.in = {}, .attrs = of(0, 1, 0.1, Attr())},
             {.in = {}, .attrs = of(0.5, 4, 1, DType::F64)},
             {.in = {}, .attrs = of(3, 3, 1, Attr())},
+            {.in = {}, .attrs = of(INT64_MIN, INT64_MAX, 1, Attr()), .bad = "there are more than 2^63 - 1 values"},
+            {.in = {}, .attrs = of(INT64_MIN, INT64_MAX, INT64_MAX, Attr())},
             {.in = {}, .attrs = of(0, 1, 0, Attr()), .bad = "step must not be zero"},
             {.in = {}, .attrs = of(0.0, INFINITY, 1, Attr()), .bad = "start and end must be finite, got 0.0 and inf"},
             {.in = {}, .attrs = of(0, 5, -1, Attr()), .bad = "step -1 leads away from end 5 at start 0"}};

@@ -155,6 +155,8 @@ void def_gather(Op& op) {
             {.in = {{{3, 4}}, indices({2, 4}, {0, 2, 1, 0, 2, 2, 0, 1})}, .attrs = {{"dim", Dim(0)}}},
             {.in = {{{3, 4}}, indices({3, 1}, {3, 0, 3})}, .attrs = {{"dim", Dim(-1)}}},
             {.in = {{{2, 4, 3}}, indices({2, 2, 3}, {3, 0, 3, 1, 1, 2})}, .attrs = {{"dim", Dim(1)}}},
+            {.in = {{{1, 2, 3}}, indices({1, 2, 2}, {0})}, .attrs = {{"dim", Dim(0)}}},
+            {.in = {{{3, 4, 2}}, indices({2, 3, 1}, {1, 0, 1, 0, 0, 1})}, .attrs = {{"dim", Dim(2)}}},
             {.in = {{{4}}, indices({6}, {3, 3, 3, 0, 1, 2})}, .attrs = {{"dim", Dim(0)}}},
             {.in = {{{}}, indices({}, {0})}, .attrs = {{"dim", Dim(0)}}},
             {.in = {{{3}}, indices({}, {2})}, .attrs = {{"dim", Dim(0)}}},

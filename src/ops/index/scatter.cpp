@@ -37,6 +37,7 @@ std::vector<IndexBound> along_dim_bounds(const Call& c) {
 std::vector<Sample> scatter_samples() {
   return {{.in = {{{3, 4}}, indices({2, 4}, {0, 2, 1, 0, 2, 2, 0, 1}), {{2, 4}}}, .attrs = {{"dim", Dim(0)}}},
           {.in = {{{3, 4}}, indices({3, 2}, {3, 0, 3, 1, 0, 2}), {{3, 5}}}, .attrs = {{"dim", Dim(-1)}}},
+          {.in = {{{3, 3, 4}}, indices({2, 2, 3}, {2, 0, 1}), {{2, 3, 4}}}, .attrs = {{"dim", Dim(0)}}},
           {.in = {{{}}, indices({}, {0}), {{}}}, .attrs = {{"dim", Dim(0)}}},
           {.in = {{{3}}, indices({0}, {}), {{0}}}, .attrs = {{"dim", Dim(0)}}},
           {.in = {{{3}}, indices({1}, {3}), {{1}}},

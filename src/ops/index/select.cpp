@@ -69,6 +69,7 @@ void def_one_hot(Op& op) {
       })
       .compose([](const Call& c) {
         Dim n = c.integer("num_classes");
+        if (n < -1) throw c.error(ErrorKind::Value, "num_classes must be -1 or at least 0, got " + n.str());
         if (n < 0) {
           if (c.in[0].numel() == 0)
             throw c.error(ErrorKind::Value, "num_classes cannot be found from an empty tensor").fix("pass num_classes");
@@ -86,6 +87,7 @@ void def_one_hot(Op& op) {
             {.in = {indices({}, {1})}, .attrs = with(2)},
             {.in = {indices({0}, {})}, .attrs = with(2)},
             {.in = {indices({2}, {0, 2})}, .attrs = with(2), .bad = "index 2 is out of range for dim 1 of size 2"},
+            {.in = {indices({2}, {0, 1})}, .attrs = with(INT64_MIN), .bad = "num_classes must be -1 or at least 0"},
             {.in = {indices({2}, {1, -2})}, .attrs = with(-1), .bad = "class values must not be negative"},
             {.in = {indices({0}, {})}, .attrs = with(-1), .bad = "num_classes cannot be found from an empty tensor"}};
       });

@@ -2,12 +2,18 @@
 #include "ir/op.h"
 
 namespace thixo::ops {
+namespace {
+
+/// -|x|, whose derivative at 0 is 1: so expressions that meet smoothly there have their second derivative.
+Expr minus_abs(Expr x) { return select(x > 0.0, -x, x); }
+
+}  // namespace
 
 void def_relu(Op& op) {
   op.schema("relu(input: Real) -> Real @inplace")
       .doc("max(input, 0), elementwise; nan stays nan.")
       .example(">>> thixo.relu(thixo.tensor([-1., 2.]))\ntensor([0., 2.])")
-      .expr([](ExprCtx& c) { return c.dtype == DType::Bool ? c.x(0) : select(c.x(0) < 0.0, c.c(0), c.x(0)); });
+      .expr([](ExprCtx& c) { return c.dtype == DType::Bool ? c.x(0) : select(c.x(0) <= 0.0, c.c(0), c.x(0)); });
 }
 
 void def_gelu(Op& op) {
@@ -74,7 +80,7 @@ void def_softplus(Op& op) {
       .example(">>> thixo.nn.functional.softplus(thixo.tensor([0., 1.]))\ntensor([0.6931, 1.3133])")
       .expr([](ExprCtx& c) {
         Expr x = c.x(0), beta = c.param("beta"), bx = beta * x;
-        Expr soft = (max(bx, 0.0) + unary(ExprOp::Log1p, exp(-abs(bx)))) / beta;
+        Expr soft = (select(bx > 0.0, bx, c.c(0)) + unary(ExprOp::Log1p, exp(minus_abs(bx)))) / beta;
         return select(bx > c.param("threshold"), x, soft);
       });
 }
@@ -84,7 +90,10 @@ void def_logsigmoid(Op& op) {
       .doc("log(sigmoid(x)) = min(x, 0) - log(1 + exp(-|x|)), elementwise.")
       .reference("log(sigmoid(input))")
       .example(">>> thixo.nn.functional.logsigmoid(thixo.tensor([0.]))\ntensor([-0.6931])")
-      .expr([](ExprCtx& c) { return min(c.x(0), 0.0) - unary(ExprOp::Log1p, exp(-abs(c.x(0)))); });
+      .expr([](ExprCtx& c) {
+        Expr x = c.x(0);
+        return select(x > 0.0, c.c(0), x) - unary(ExprOp::Log1p, exp(minus_abs(x)));
+      });
 }
 
 void def_hardtanh(Op& op) {

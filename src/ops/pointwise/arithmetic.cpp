@@ -111,7 +111,7 @@ void def_abs(Op& op) {
   op.schema("abs(input: Number) -> Real @inplace")
       .doc("|input|, elementwise; of complex numbers the magnitude, a real tensor.")
       .example(">>> thixo.abs(thixo.tensor([-1.5, 2.]))\ntensor([1.5000, 2.0000])")
-      .expr([](ExprCtx& c) { return abs(c.x(0)); });
+      .expr([](ExprCtx& c) { return is_unsigned(c.dtype) ? c.x(0) : abs(c.x(0)); });
 }
 
 void def_square(Op& op) {

@@ -60,7 +60,10 @@ void def_minimum(Op& op) {
 
 void def_clamp(Op& op) {
   op.schema("clamp(input: Number, min: scalar? = None, max: scalar? = None) -> Number @inplace")
-      .doc("input brought into [min, max]; a bound of None is none. nan stays nan.")
+      .doc(
+          "input brought into [min, max]; a bound of None is none. nan stays nan. Integers with a floating-point "
+          "bound become floating-point numbers.")
+      .numbers_promote()
       .example(">>> thixo.clamp(thixo.tensor([-2., 0.5, 3.]), min=-1, max=1)\ntensor([-1.0000,  0.5000,  1.0000])")
       .expr([](ExprCtx& c) {
         Expr x = c.x(0);

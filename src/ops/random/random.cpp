@@ -121,6 +121,7 @@ void def_randint_low(Op& op) {
         return std::vector<Sample>{{.attrs = of(0, 10, {40}, Attr())},
                                    {.attrs = of(-5, -2, {3, 4}, DType::I8)},
                                    {.attrs = of(0, int64_t{1} << 62, {8}, Attr())},
+                                   {.attrs = of(INT64_MIN, INT64_MAX, {8}, Attr())},
                                    {.attrs = of(0, 3, {}, DType::F32)},
                                    {.attrs = of(3, 3, {2}, Attr()), .bad = "low 3 must be below high 3"}};
       });

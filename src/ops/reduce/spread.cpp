@@ -46,6 +46,7 @@ std::vector<Sample> spread_samples() {
           {.in = {{{2, 3, 4}}}, .attrs = with(Shape{0, -1}, 2, false)},
           {.in = {{{3, 4}}}, .attrs = with(Shape{-1}, 1, false)},
           {.in = {{{2, 3, 4}}}, .attrs = with(Shape{-1, -2}, 1, true)},
+          {.in = {{{2, 1, 2, 2, 1, 3}}}, .attrs = with(Shape{-1}, 1, false)},
           {.in = {{{3, 4}}}, .attrs = with(Shape{2}, 1, false), .bad = "dim 2 is out of range"}};
 }
 
@@ -190,7 +191,9 @@ void def_norm(Op& op) {
           Tensor here = eq(size, n), count = k.rank(0) == 0 ? here.to(DType::I64) : here.sum(dim_list(k), true);
           return Values{direction * here * (g / count)};
         }
-        return Values{where(eq(n, 0), 0, direction * pow(size, p - 1) * (g / pow(n, p - 1)))};
+        const Tensor none = p < 1 ? eq(size, 0) : eq(n, 0);  // below 1 the slope has no bound at an element of 0
+        if (p < 1) size = where(none, 1, size);
+        return Values{where(none, 0, direction * pow(size, p - 1) * (g / pow(n, p - 1)))};
       })
       .samples([] {
         auto with = [](Scalar p, Attr dim, bool keep) {
@@ -201,6 +204,7 @@ void def_norm(Op& op) {
                                    {.in = {{{3, 4}}}, .attrs = with(INFINITY, Shape{1}, false)},
                                    {.in = {{{3, 4}}}, .attrs = with(0, Shape{1}, false)},
                                    {.in = {{.shape = {3, 4}, .low = 0.5}}, .attrs = with(3, Shape{-1}, false)},
+                                   {.in = {{.shape = {3, 4}, .low = 0.5}}, .attrs = with(0.5, Shape{-1}, false)},
                                    {.in = {{{}}}, .attrs = with(2, Attr(), false)}};
       });
 }

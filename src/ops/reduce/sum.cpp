@@ -13,6 +13,16 @@ DType sum_type(const Call& c) {
 
 Expr truth(Expr v) { return v.dtype() == DType::Bool ? v : ne(v, 0.0); }
 
+/// In the result's type; of truths by `logic`.
+void accumulate(NestCtx& c, Combine numbers, Combine logic) {
+  const DType t = compute_type(c.out[0].dtype);
+  if (t == DType::Bool) {
+    reduce_nest(c, logic, truth);
+  } else {
+    reduce_nest(c, numbers, [t](Expr v) { return cast(v, t); });
+  }
+}
+
 }  // namespace
 
 void def_sum(Op& op) {
@@ -20,15 +30,15 @@ void def_sum(Op& op) {
       .doc("The sum over `dim` (all dims when None); integers and bool are added in int64.")
       .example(">>> thixo.sum(thixo.tensor([[1., 2.], [3., 4.]]), 0)\ntensor([4., 6.])")
       .infer([](Infer& c) { c.result(sum_type(c), reduced_shape(c)); })
-      .nest([](NestCtx& c) {
-        reduce_nest(c, Combine::Sum, [&](Expr v) { return cast(v, compute_type(c.out[0].dtype)); });
-      })
+      .nest([](NestCtx& c) { accumulate(c, Combine::Sum, Combine::Or); })
       .grad([](GradCtx& c) { return Values{expand_reduced(c.call(), c.g()).to(c.call().dtype(0))}; })
       .batch(along("dim"))
       .samples([] {
         std::vector<Sample> s = reduce_samples();
         s.push_back({.in = {{{2, 0}}}, .attrs = {{"dim", Shape{1}}}});
         s.push_back({.in = {{{4}}}, .attrs = {{"dtype", DType::F64}}});
+        s.push_back({.in = {{{4}}}, .attrs = {{"dtype", DType::Bool}}});
+        s.push_back({.in = {{.shape = {4}, .dtype = DType::I64}}, .attrs = {{"dtype", DType::I32}}});
         return s;
       });
 }
@@ -69,9 +79,7 @@ void def_prod(Op& op) {
       .doc("The product over `dim` (all dims when None); integers and bool are multiplied in int64.")
       .example(">>> thixo.prod(thixo.tensor([2., 3.]))\ntensor(6.)")
       .infer([](Infer& c) { c.result(sum_type(c), reduced_shape(c)); })
-      .nest([](NestCtx& c) {
-        reduce_nest(c, Combine::Prod, [&](Expr v) { return cast(v, compute_type(c.out[0].dtype)); });
-      })
+      .nest([](NestCtx& c) { accumulate(c, Combine::Prod, Combine::And); })
       .grad([](GradCtx& c) {
         const Call& k = c.call();
         Tensor x = c.in(0).to(c.g().dtype()), g = keep_dims(k, c.g());

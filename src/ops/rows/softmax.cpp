@@ -16,6 +16,7 @@ std::vector<Sample> row_samples() {
           {.in = {{{5}}}, .attrs = with(0)},
           {.in = {{.shape = {2, 3}, .low = -400, .high = 400}}, .attrs = with(1)},
           {.in = {{{3, 1}}}, .attrs = with(1)},
+          {.in = {{{2, 2, 2, 2, 2, 3}}}, .attrs = with(-1)},
           {.in = {{{}}}, .attrs = with(0)},
           {.in = {{{0, 3}}}, .attrs = with(1)},
           {.in = {{{2, 3}}}, .attrs = with(2), .bad = "dim 2 is out of range for a tensor of rank 2"},
@@ -45,7 +46,7 @@ void def_softmax(Op& op) {
           throw c.error(ErrorKind::DType,
                         "input is " + std::string(dtype_name(c.dtype(0))) + " but the op takes a floating-point type");
         int64_t dim = c.dim("dim", c.rank(0));
-        if (x.numel() == 0) return Values{x.to(result_type(c))};
+        if (x.numel() == 0) return Values{x.to(result_type(c)).clone()};
         Tensor e = exp(x - x.amax(dim, true));
         return Values{(e / e.sum(dim, true)).to(result_type(c))};
       })
@@ -78,7 +79,7 @@ void def_log_softmax(Op& op) {
           throw c.error(ErrorKind::DType,
                         "input is " + std::string(dtype_name(c.dtype(0))) + " but the op takes a floating-point type");
         int64_t dim = c.dim("dim", c.rank(0));
-        if (x.numel() == 0) return Values{x.to(result_type(c))};
+        if (x.numel() == 0) return Values{x.to(result_type(c)).clone()};
         Tensor away = x - x.amax(dim, true);
         return Values{(away - log(exp(away).sum(dim, true))).to(result_type(c))};
       })
@@ -104,12 +105,13 @@ void def_logsumexp(Op& op) {
   op.schema("logsumexp(input: Float, dim: dims, keepdim: bool = false) -> Float")
       .doc("log(sum(exp(x))) over `dim`, without overflow; -inf of nothing.")
       .example(">>> thixo.logsumexp(thixo.tensor([0., 0.]), 0)\ntensor(0.6931)")
+      .promotes()
       .fused_rows()
       .compose([](const Call& c) {
         Tensor x = widened(c.in[0]);
         IntList dims;
         for (int d : c.dims("dim", c.rank(0))) dims.push_back(d);
-        if (dims.empty()) return Values{c.in[0]};
+        if (dims.empty()) return Values{c.in[0].clone()};
         if (x.numel() == 0) return Values{log(exp(x).sum(dims, c.flag("keepdim"))).to(c.dtype(0))};
         Tensor m = x.amax(dims, true);
         m = where(isinf(m), 0, m);  // inf - inf would be nan
@@ -125,6 +127,7 @@ void def_logsumexp(Op& op) {
         std::vector<Sample> s = reduce_samples();
         s.push_back({.in = {{.shape = {2, 3}, .low = -400, .high = 400}}, .attrs = {{"dim", Shape{1}}}});
         s.push_back({.in = {{.shape = {2}, .values = {-HUGE_VAL, -HUGE_VAL}}}, .attrs = {{"dim", Shape{0}}}});
+        s.push_back({.in = {{{2, 2, 2, 2, 2, 3}}}, .attrs = {{"dim", Shape{-1}}}});
         for (Sample& one : s) {
           if (one.attrs[0].second.index() == 0) one.attrs[0].second = Shape{};
         }

@@ -1,5 +1,6 @@
 // Moving values: copies in another layout or dtype. Eager runs all three with the backend's "copy" (strided,
 // casting, broadcasting); their nest says the same for the compiler and the reference.
+#include "core/values.h"
 #include "ir/op.h"
 #include "ops/batching.h"
 #include "thixo/tensor.h"
@@ -78,6 +79,9 @@ void def_assign(Op& op) {
         c.require(both == c.shape(0), ErrorKind::Shape,
                   "source of shape " + shape_str(c.shape(1)) + " does not fit " + shape_str(c.shape(0)),
                   "the source broadcasts to the target's shape");
+        const TensorRecord& src = *c.in[1].record();
+        if (src.wrapped_number && src.storage && is_int(c.dtype(0)))
+          c.require_fits(load_scalar(src.data(), src.dtype), c.dtype(0));
         c.result(c.dtype(0), c.shape(0));
       })
       .nest([](NestCtx& c) { c.values = {load_broadcast(c, 1)}; })

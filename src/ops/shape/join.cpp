@@ -1,4 +1,5 @@
 // Tensors put together, enlarged, repeated and turned.
+#include "ir/dispatch.h"
 #include "ops/batching.h"
 #include "ops/shape/shape.h"
 #include "private_ops.h"
@@ -147,6 +148,7 @@ void def_constant_pad_nd(Op& op) {
           c.require(n.is_symbolic() || n.value() >= 0, ErrorKind::Shape,
                     "pad " + shape_str(pad) + " cuts away more than dim " + std::to_string(s.size() - 1 - p) + " has");
         }
+        c.require_fits(c.scalar("value"), c.dtype(0));
         c.result(c.dtype(0), s);
       })
       .nest([](NestCtx& c) {
@@ -208,7 +210,7 @@ void def_pad(Op& op) {
           int64_t d = c.rank(0) - 1 - static_cast<int>(p), n = x.size(d), before = pad[2 * p], after = pad[2 * p + 1];
           if (before == 0 && after == 0) continue;
           int64_t most = mode == "reflect" ? n - 1 : mode == "circular" ? n : INT64_MAX;
-          if (before > most || after > most || n == 0 || n + before + after < 0) {
+          if (before > most || after > most || n == 0 || Dim(n) + before + after < 0) {
             throw c.error(ErrorKind::Shape, mode + " padding of " + std::to_string(before) + ", " +
                                                 std::to_string(after) + " does not fit dim " + std::to_string(d) +
                                                 " of size " + std::to_string(n));
@@ -236,27 +238,50 @@ void def_pad(Op& op) {
       });
 }
 
+namespace {
+
+bool is_number(Dim d, int64_t n) { return !d.is_symbolic() && d.value() == n; }
+
+/// x with dim d `times` as large: all of dims `at` and on `times` times in a row. By three dims, as x may have
+/// kMaxRank.
+Tensor repeat_dim(const Tensor& x, size_t d, size_t at, Dim times) {
+  Dim before = 1, rest = 1;
+  Shape whole = x.shape();
+  for (size_t e = 0; e < whole.size(); ++e) (e < at ? before : rest) *= whole[e];
+  whole[d] *= times;
+  const Tensor wide = x.reshape({before, 1, rest}).expand({before, times, rest});
+  return wide.clone(MemoryFormat::Contiguous).reshape(whole);
+}
+
+}  // namespace
+
 void def_repeat(Op& op) {
   op.schema("repeat(input: Tensor, repeats: size) -> Tensor")
       .doc("The tensor copied repeats[d] times along each dim; repeats may have more leading dims.")
       .example(">>> thixo.tensor([1, 2]).repeat(2, 2)\ntensor([[1, 2, 1, 2],\n        [1, 2, 1, 2]])")
       .compose([](const Call& c) {
         const Shape& times = c.list("repeats");
-        if (times.size() < c.shape(0).size()) {
+        if (times.size() < c.shape(0).size())
           throw c.error(ErrorKind::Shape,
                         "repeats " + shape_str(times) + " has fewer entries than the tensor has dims");
-        }
         size_t lead = times.size() - c.shape(0).size();
-        Shape apart, wide, whole;  // [1, n], [times, n], [times * n] for each dim
+        Shape start, apart, wide, whole;  // [n]; [1, n], [times, n] and [times * n] for each dim
         for (size_t d = 0; d < times.size(); ++d) {
           Dim n = d < lead ? Dim(1) : c.shape(0)[d - lead];
           if (!times[d].is_symbolic() && times[d].value() < 0)
             throw c.error(ErrorKind::Value, "repeats " + shape_str(times) + " must not be negative");
-          apart.push_back(1), apart.push_back(n);
-          wide.push_back(times[d]), wide.push_back(n);
+          if (!is_number(times[d], 1)) apart.push_back(1), wide.push_back(times[d]);
+          if (!is_number(n, 1) || is_number(times[d], 1)) apart.push_back(n), wide.push_back(n);
+          start.push_back(n);
           whole.push_back(times[d] * n);
         }
-        return Values{c.in[0].reshape(apart).expand(wide).reshape(whole)};
+        if (wide.size() + dispatch_state().levels.size() <= kMaxRank)  // each level may have a batch dim
+          return Values{c.in[0].reshape(apart).expand(wide).clone(MemoryFormat::Contiguous).reshape(whole)};
+        Tensor x = c.in[0].reshape(start);
+        for (size_t d = times.size(); d-- > 0;) {  // the last first: least is copied twice
+          if (!is_number(times[d], 1)) x = repeat_dim(x, d, d, times[d]);
+        }
+        return Values{x};
       })
       .samples([] {
         return std::vector<Sample>{
@@ -264,6 +289,8 @@ void def_repeat(Op& op) {
             {.in = {{{2}}}, .attrs = {{"repeats", Shape{2, 3}}}},
             {.in = {{{}}}, .attrs = {{"repeats", Shape{3}}}},
             {.in = {{{2}}}, .attrs = {{"repeats", Shape{0}}}},
+            {.in = {{{2, 1, 2, 1, 2}}}, .attrs = {{"repeats", Shape{2, 1, 1, 3, 2, 1}}}},
+            {.in = {{{2, 2, 1, 2, 2}}}, .attrs = {{"repeats", Shape{2, 2, 2, 1, 3, 2}}}},
             {.in = {{{2, 3}}}, .attrs = {{"repeats", Shape{2}}}, .bad = "has fewer entries than the tensor has dims"}};
       });
 }
@@ -290,17 +317,15 @@ void def_repeat_interleave(Op& op) {
       .compose([](const Call& c) {
         Dim n = c.integer("repeats");
         if (n < 0) throw c.error(ErrorKind::Value, "repeats must not be negative, got " + n.str());
-        Tensor x = c.none("dim") || c.rank(0) == 0 ? c.in[0].reshape({-1}) : c.in[0];
-        int d = c.none("dim") || c.rank(0) == 0 ? 0 : c.dim("dim", c.rank(0));
-        Shape wide = x.shape(), whole = x.shape();
-        wide.insert(static_cast<size_t>(d) + 1, n);
-        whole[static_cast<size_t>(d)] *= n;
-        return Values{x.unsqueeze(d + 1).expand(wide).reshape(whole)};
+        const bool flat = c.none("dim") || c.rank(0) == 0;
+        const auto d = static_cast<size_t>(flat ? 0 : c.dim("dim", c.rank(0)));
+        return Values{repeat_dim(flat ? c.in[0].reshape({-1}) : c.in[0], d, d + 1, n)};
       })
       .samples([] {
         return std::vector<Sample>{
             {.in = {{{2, 3}}}, .attrs = {{"repeats", Dim(2)}, {"dim", Dim(0)}}},
             {.in = {{{2, 3}}}, .attrs = {{"repeats", Dim(3)}, {"dim", Attr()}}},
+            {.in = {{{2, 1, 3, 1, 2, 1}}}, .attrs = {{"repeats", Dim(2)}, {"dim", Dim(2)}}},
             {.in = {{{2}}}, .attrs = {{"repeats", Dim(-1)}, {"dim", Attr()}}, .bad = "repeats must not be negative"}};
       });
 }

@@ -36,7 +36,7 @@ Range slice_range(const Call& c, Dim n) {
   };
   Dim start = bound("start", 0), stop = bound("stop", n);
   Dim length = c.none("start") && c.none("stop") && step == 1 ? n
-               : stop > start.value()                         ? (stop - start + step - 1) / step
+               : stop > start.value()                         ? (stop - start - 1) / step + 1
                                                               : Dim(0);
   return {start, length};
 }
@@ -87,7 +87,9 @@ void def_slice(Op& op) {
         ViewSpec v{c.shape(0), c.in[0].strides(), c.in[0].storage_offset()};
         v.offset += v.strides[d] * r.start;
         v.shape[d] = r.length;
-        v.strides[d] = v.strides[d] * c.integer("step");
+        // A step over the end reaches nothing, however large it is.
+        Dim n = c.shape(0)[d], step = c.integer("step");
+        v.strides[d] *= step.is_symbolic() || n.is_symbolic() || step <= n.value() ? step : std::max(n, Dim(1));
         return v;
       })
       .grad([](GradCtx& c) {
@@ -98,7 +100,7 @@ void def_slice(Op& op) {
       })
       .batch(along("dim"))
       .samples([] {
-        auto bounds = [](int d, Attr start, Attr stop, int step) {
+        auto bounds = [](int d, Attr start, Attr stop, int64_t step) {
           return std::vector<std::pair<std::string, Attr>>{
               {"dim", Dim(d)}, {"start", start}, {"stop", stop}, {"step", Dim(step)}};
         };
@@ -107,6 +109,7 @@ void def_slice(Op& op) {
             {.in = {{{2, 6}}}, .attrs = bounds(-1, Dim(-3), Attr(), 1)},
             {.in = {{{4}}}, .attrs = bounds(0, Dim(3), Dim(100), 3)},
             {.in = {{{4}}}, .attrs = bounds(0, Dim(3), Dim(1), 1)},
+            {.in = {{{4, 2}}}, .attrs = bounds(0, Dim(INT64_MIN), Dim(INT64_MAX), INT64_MAX)},
             {.in = {{{4}}}, .attrs = bounds(0, Attr(), Attr(), -1), .bad = "step must be above zero"},
             {.in = {{{}}}, .attrs = bounds(0, Attr(), Attr(), 1), .bad = "a tensor without dims"}};
       });
@@ -166,14 +169,14 @@ void def_narrow(Op& op) {
                                               " of size " + n.str());
         }
         if (start < 0) start = start + n;
-        if (length < 0 || start + length > n.value()) {
+        if (length < 0 || length > (n - start).value()) {
           throw c.error(ErrorKind::Index, "start " + start.str() + " and length " + length.str() + " exceed dim " +
                                               std::to_string(d) + " of size " + n.str());
         }
         return Values{c.in[0].slice(d, start, start + length, 1)};
       })
       .samples([] {
-        auto place = [](int d, int start, int length) {
+        auto place = [](int d, int start, int64_t length) {
           return std::vector<std::pair<std::string, Attr>>{
               {"dim", Dim(d)}, {"start", Dim(start)}, {"length", Dim(length)}};
         };
@@ -182,6 +185,9 @@ void def_narrow(Op& op) {
             {.in = {{{2, 5}}}, .attrs = place(-1, -2, 2)},
             {.in = {{{3}}}, .attrs = place(0, 3, 0)},
             {.in = {{{3}}}, .attrs = place(0, 2, 2), .bad = "start 2 and length 2 exceed dim 0 of size 3"},
+            {.in = {{{3}}},
+             .attrs = place(0, 2, INT64_MAX),
+             .bad = "start 2 and length 9223372036854775807 exceed dim 0 of size 3"},
             {.in = {{{3}}}, .attrs = place(0, 4, 0), .bad = "start 4 is out of range"}};
       });
 }
@@ -266,7 +272,7 @@ void def_chunk(Op& op) {
         Dim n = c.shape(0)[static_cast<size_t>(d)], chunks = c.integer("chunks");
         if (chunks <= 0) throw c.error(ErrorKind::Value, "chunks must be above zero, got " + chunks.str());
         if (n == 0) return Values(static_cast<size_t>(chunks.value()), c.in[0]);
-        TensorList parts = c.in[0].split((n + chunks - 1) / chunks, d);
+        TensorList parts = c.in[0].split((n - 1) / chunks + 1, d);
         return Values(std::span<const Tensor>(parts));
       })
       .samples([] {

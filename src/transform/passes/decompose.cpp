@@ -135,7 +135,10 @@ void decompose(Graph& g, const std::vector<bool>& keep) {
     try {
       WriteOut writer(g, n, static_cast<int>(number));
       const std::vector<ValueId> out = writer.run(n);
-      for (size_t k = 0; k < n.out.size(); ++k) to[static_cast<size_t>(n.out[k])] = out[k];
+      for (size_t k = 0; k < n.out.size(); ++k) {  // out[k] may be an operand that another composite made
+        const auto v = static_cast<size_t>(out[k]);
+        to[static_cast<size_t>(n.out[k])] = v < to.size() ? to[v] : out[k];
+      }
       for (GraphNode& made : writer.nodes) nodes.push_back(std::move(made));
     } catch (const CannotWriteOut&) {
       g.values.resize(values);

@@ -86,7 +86,7 @@ struct Planner {
   /// Whether node n may write its result over operand `s`: it reads and writes the same element, or not at all.
   bool in_place_safe(int n, ValueId s) {
     const GraphNode& node = g.nodes[static_cast<size_t>(n)];
-    if (node.op->name() == "write") return node.in[0] == s || root(node.in[0]) != s;
+    if (node.op->name() == "write") return root(node.in[1]) != s && (node.in[0] == s || root(node.in[0]) != s);
     for (size_t i = 0; i < g.nodes.size(); ++i) {
       if (unit[i] != unit[static_cast<size_t>(n)]) continue;
       const GraphNode& member = g.nodes[i];

@@ -1,4 +1,6 @@
 // Nodes that give one of their operands unchanged. A node stays in the list, unused: dead_code takes it away.
+#include <cmath>
+
 #include "transform/passes/passes.h"
 #include "transform/passes/rename.h"
 
@@ -15,11 +17,12 @@ struct Simplifier {
   bool same_type(ValueId a, ValueId b) const {
     return value(a).dtype == value(b).dtype && value(a).shape == value(b).shape && !value(a).weak;
   }
-  /// The number that v is, when it is one.
-  std::optional<double> number(ValueId v) const {
+  /// Whether v is this very number (-0 is not 0).
+  bool is_number(ValueId v, double x) const {
     const GraphNode* n = maker[static_cast<size_t>(v)];
-    if (n == nullptr || n->op->name() != "number") return std::nullopt;
-    return std::get<Scalar>(n->attrs[0]).to_double();
+    if (n == nullptr || n->op->name() != "number") return false;
+    const std::complex<double> z = std::get<Scalar>(n->attrs[0]).to_complex();
+    return z.imag() == 0 && z.real() == x && std::signbit(z.real()) == std::signbit(x);
   }
 
   /// The operand that stands for the node's result, or -1. Rules keep every bit: x + 0 is none of them (-0 + 0).
@@ -41,9 +44,10 @@ struct Simplifier {
   ValueId equal_operand(const GraphNode& n) const {
     const std::string& op = n.op->name();
     ValueId out = n.out[0];
-    if ((op == "mul" || op == "div") && number(n.in[1]) == 1.0 && same_type(n.in[0], out)) return n.in[0];
-    if (op == "mul" && number(n.in[0]) == 1.0 && same_type(n.in[1], out)) return n.in[1];
-    if (op == "sub" && number(n.in[1]) == 0.0 && same_type(n.in[0], out)) return n.in[0];
+    const bool complex = is_complex(value(out).dtype);  // its products add parts: a zero may change its sign
+    if ((op == "mul" || op == "div") && !complex && is_number(n.in[1], 1) && same_type(n.in[0], out)) return n.in[0];
+    if (op == "mul" && !complex && is_number(n.in[0], 1) && same_type(n.in[1], out)) return n.in[1];
+    if (op == "sub" && is_number(n.in[1], 0) && same_type(n.in[0], out)) return n.in[0];
     if (op == "to_dtype" && same_type(n.in[0], out)) return n.in[0];
     if (op == "assign" && same_type(n.in[1], out)) return n.in[1];
     if (op == "clone" && same_type(n.in[0], out) && std::get<std::string>(n.attrs[0]) != "channels_last")
