@@ -8,15 +8,7 @@
 namespace thixo {
 namespace {
 
-/// A random call is every level's business, whatever its operands: vmap asks whether examples differ.
-int random_level(const Call& call, const DispatchState& s, int level) {
-  const auto most = static_cast<int>(std::min(s.levels.size(), s.random_levels));
-  const bool random = level < most && std::any_of(
-                                          call.attrs.begin(), call.attrs.end(),
-                                          [](const Attr& a) { return std::holds_alternative<RngKey>(a); });
-  return random ? most : level;
-}
-
+/// A value with a level while there is none outlived its transform: interpreter_at() says so.
 inline int highest_level(std::span<const Tensor> tensors) {
   int level = 0;
   for (const Tensor& t : tensors) {
@@ -26,8 +18,15 @@ inline int highest_level(std::span<const Tensor> tensors) {
   return level;
 }
 
-/// The highest level of an operand. One that has a level while there is none outlived its transform: interpreter_at()
-/// says so.
+/// A random call is every level's business, whatever its operands: vmap asks whether examples differ.
+int random_level(const Call& call, const DispatchState& s, int level) {
+  const auto most = static_cast<int>(std::min(s.levels.size(), s.random_levels));
+  const bool random = level < most && std::any_of(
+                                          call.attrs.begin(), call.attrs.end(),
+                                          [](const Attr& a) { return std::holds_alternative<RngKey>(a); });
+  return random ? most : level;
+}
+
 inline int highest_level(const Call& call, const DispatchState& s) {
   const int level = highest_level(call.in);
   return s.levels.empty() ? level : random_level(call, s, level);
@@ -49,7 +48,7 @@ bool wants_grad(const Call& call, int level) {
 bool has_history(const Tensor& t) {
   const TensorRecord& r = *t.record();
   if (!r.grad && !r.view) return false;
-  return t.requires_grad() || (r.view && r.view->base.requires_grad());
+  return t.requires_grad() || (r.view && !r.view->base.is_leaf());
 }
 
 bool only_watched(const DispatchState& s) {
@@ -216,7 +215,7 @@ void dispatch_out(const Call& call, std::span<const Tensor> out) try {
   check_out(call, specs[0], out[0]);
   const DispatchState& s = dispatch_state();
   // Values of a transform are written by its interpreter; it refuses where `out` is none of its own.
-  const bool wrapped = !s.levels.empty() && (highest_level(call, s) > 0 || highest_level(out) > 0);
+  const bool wrapped = highest_level(call, s) > 0 || highest_level(out) > 0;
   if (wrapped || !only_watched(s) || specs[0].dtype != out[0].dtype()) {
     Tensor target = out[0];
     target.copy_(dispatch1(call));

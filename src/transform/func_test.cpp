@@ -276,6 +276,8 @@ TEST(Func, ATensorThatOutlivesItsTransformSaysSo) {
     EXPECT_EQ(headline_of([&] { kept.add_(1); }), want);
     NoGrad guard;
     EXPECT_EQ(headline_of([&] { kept.sum(); }), want);
+    Tensor out = zeros(kept.shape(), {.dtype = float64});
+    EXPECT_EQ(headline_of([&] { add_out(out, kept, kept); }), want);
   };
   func::grad(keep)(f64({1, 2}));
   uses();

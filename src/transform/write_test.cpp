@@ -114,7 +114,7 @@ TEST(Write, AViewMadeWithoutHistoryIsRefused) {
     v.mul_(3);  // both inside: no business of the tape
   }
   const std::string want =
-      "ValueError: mul: a view made inside no_grad of a tensor that requires grad is written in place outside of it";
+      "ValueError: mul: a view made inside no_grad of a tensor with a history is written outside of it";
   EXPECT_EQ(headline_of([&] { v.mul_(5); }), want);
   expect_values(y, {3, 2});
   EXPECT_EQ(headline_of([&] { v.copy_(f64({7})); }).substr(0, 11), "ValueError:");
