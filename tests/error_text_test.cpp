@@ -69,6 +69,7 @@ const std::vector<Case>& calls() {
       {"negative size", [] { ones({-1}); }},
       {"compiled item",
        [] { compile([](const TensorList& a) -> TensorList { return {a[0] * a[0].sum().item()}; })({ones({2})}); }},
+      {"compiled seed", [] { compile([](const TensorList& a) { return manual_seed(0), a; })({ones({2})}); }},
   };
   return cases;
 }

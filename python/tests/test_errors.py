@@ -50,6 +50,7 @@ CASES = {
     "leaf in place": lambda: ones(1, requires_grad=True).add_(1),
     "negative size": lambda: thixo.ones(-1),
     "compiled item": lambda: thixo.compile(lambda x: x * x.sum().item())(ones(2)),
+    "compiled seed": lambda: thixo.compile(lambda x: (thixo.manual_seed(0), x))(ones(2)),
 }
 
 

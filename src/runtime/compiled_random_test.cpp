@@ -1,6 +1,8 @@
 // Random numbers of compiled functions: streams go on as in eager, from each generator; seeds are set outside.
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "runtime/test_values.h"
 #include "thixo/autograd.h"
 #include "thixo/compile.h"
@@ -66,8 +68,9 @@ TEST(CompiledRandom, AGradientDrawsFromTheSameGenerator) {
 
 TEST(CompiledRandom, SeedingInsideIsAnError) {
   Generator g(1);
-  for (const std::function<void()>& seed : std::vector<std::function<void()>>{
-           [] { manual_seed(0); }, [&] { g.manual_seed(2); }, [&] { g.set_state({}); }}) {
+  for (const std::function<void()>& seed :
+       std::vector<std::function<void()>>{[] { manual_seed(0); }, [&] { g.manual_seed(2); }, [&] { g.set_state({}); },
+                                          [] { std::thread([] { manual_seed(77); }).join(); }}) {
     const std::string e = error_of([&] {
       compile([&](const TensorList& a) -> TensorList {
         seed();

@@ -406,7 +406,9 @@ Recording Recorder::finish(std::span<const Tensor> outputs) {
     if (graph_.inputs[i].kind == InputKind::Arg) bound_[i] = Tensor();
   }
   for (RandomKeys::Source& s : random_.sources) {
-    s.count = s.generator->state().counter - s.start.counter;
+    const Generator::State now = s.generator->state();
+    if (now.seed != s.start.seed || now.counter < s.start.counter) refuse_seed();  // another thread did it
+    s.count = now.counter - s.start.counter;
     if (s.generator->is_last()) s.generator = nullptr;
   }
   random_.collect(graph_);
