@@ -18,7 +18,8 @@
 //
 // The function must not depend on values: item(), printing or data() of a tensor inside it raises NotImplementedError.
 // What it reads besides its arguments (parameters, buffers) is found while recording and bound; plain numbers that it
-// computes with are frozen, except an optimizer's settings, which are read at each call.
+// computes with are frozen, except an optimizer's settings, which are read at each call, and the modes of modules, each
+// of which has a program of its own.
 #pragma once
 
 #include <functional>
@@ -76,6 +77,9 @@ inline std::string explain(const Compiled& f, const TensorList& args) { return f
 
 /// While a function is recorded: runs `f` before each replay (an optimizer brings its learning rate up to date).
 THIXO_API void before_replay(std::function<void()> f);
+/// While a function is recorded: the program is replayed only as long as `holds` (a module is in the mode that it was
+/// in).
+THIXO_API void replay_while(std::function<bool()> holds);
 /// Whether this thread is recording.
 THIXO_API bool is_compiling();
 

@@ -106,14 +106,14 @@ class THIXO_API Module : public Object {
   std::vector<std::string> buffer_names() const;
   std::vector<std::string> child_names() const;
 
-  bool training() const { return training_; }
-  void set_training(bool on) { training_ = on; }  ///< of this module alone
+  bool training() const;
+  void set_training(bool on) { mode_->training = on; }  ///< of this module alone
   virtual Module& train(bool on = true);
   Module& eval() { return train(false); }
   /// A number that is another one when this module or one below is switched by train(), gets or loses an entry by
   /// register_... or unregister, or a setting after which changed() is called: for the key of a compiled function.
   uint64_t modes() const;
-  void changed() { ++changes_; }
+  void changed() { ++mode_->changes; }
 
   /// Floating-point parameters and buffers in another dtype. Tensors keep their identity: an optimizer's stay valid.
   Module& to(DType dtype);
@@ -169,8 +169,11 @@ class THIXO_API Module : public Object {
 
   std::vector<detail::Entry<Tensor>> parameters_, buffers_;
   std::vector<detail::Entry<Ref<Module>>> children_;
-  uint32_t changes_ = 0;
-  bool training_ = true;
+  struct Mode {
+    uint32_t changes = 0;
+    bool training = true;
+  };
+  std::shared_ptr<Mode> mode_ = std::make_shared<Mode>();  // compiled programs look at it, and hold no module
 };
 
 THIXO_API std::ostream& operator<<(std::ostream& out, const Module& m);

@@ -3,6 +3,7 @@
 
 #include "ir/dispatch.h"
 #include "nn/names.h"
+#include "thixo/compile.h"
 #include "thixo/nn_module.h"
 
 namespace thixo::nn {
@@ -220,14 +221,22 @@ Module& Module::get_submodule(std::string_view path) {
   return *m;
 }
 
+bool Module::training() const {
+  if (is_compiling()) {
+    replay_while(
+        [mode = mode_, then = *mode_] { return mode->training == then.training && mode->changes == then.changes; });
+  }
+  return mode_->training;
+}
+
 Module& Module::train(bool on) {
-  training_ = on;
+  mode_->training = on;
   for (const auto& [name, child] : named_children()) child->train(on);
   return *this;
 }
 
 uint64_t Module::modes() const {
-  uint64_t h = uint64_t{changes_} << 1 | uint64_t{training_};
+  uint64_t h = uint64_t{mode_->changes} << 1 | uint64_t{mode_->training};
   for (const auto& e : children_) {
     if (e.value()) h = mix(h, e.value()->modes());
   }

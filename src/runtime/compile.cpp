@@ -104,6 +104,9 @@ size_t CompiledFunction::recordings() const {
 void before_replay(std::function<void()> f) {
   if (Recorder* r = Recorder::active()) r->before_replay(std::move(f));
 }
+void replay_while(std::function<bool()> holds) {
+  if (Recorder* r = Recorder::active()) r->replay_while(std::move(holds));
+}
 bool is_compiling() { return Recorder::active() != nullptr; }
 
 }  // namespace thixo

@@ -44,6 +44,9 @@ bool CompiledFunction::Program::holds(std::span<const Tensor> given) const {
   for (const Wanted& w : wanted) {
     if (w.state.requires_grad() != w.grad) return false;
   }
+  for (const auto& condition : conditions) {
+    if (!condition()) return false;
+  }
   for (const StatePlace& p : places) {
     if (p.state.record()->storage.get() != p.storage) return false;
   }

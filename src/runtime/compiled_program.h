@@ -69,6 +69,7 @@ struct CompiledFunction::Program : Object {
     const Storage* storage;
   };
   std::vector<StatePlace> places;  // the steps hold addresses: Module::to() may have given a state other memory
+  std::vector<std::function<bool()>> conditions;
   // Where one of both is written, an argument must not lie in the memory of a state.
   std::vector<bool> written_args;
   std::vector<Ref<Storage>> states, written_states;  // by address

@@ -92,6 +92,7 @@ class ProgramBuilder {
     program_->results = first->size();
     program_->hidden = args_.hidden();
     outputs_ = *first;
+    program_->conditions = recorder_.conditions();
     find_handed_back();
     follow_grads();
     // Before the backward is recorded: it may look at more states, which are none of this program's.

@@ -93,6 +93,8 @@ class Recorder final : public Interpreter {
   /// The recorder of this thread, or null.
   static Recorder* active();
   void before_replay(std::function<void()> f) { refreshers_.push_back(std::move(f)); }
+  void replay_while(std::function<bool()> holds) { conditions_.push_back(std::move(holds)); }
+  const std::vector<std::function<bool()>>& conditions() const { return conditions_; }
 
  private:
   struct Seen {
@@ -133,6 +135,7 @@ class Recorder final : public Interpreter {
   std::vector<GradUse> grads_;
   std::unordered_map<const TensorRecord*, size_t> grad_of_;
   std::vector<std::function<void()>> refreshers_;
+  std::vector<std::function<bool()>> conditions_;
   RandomKeys random_;
   bool active_ = true;
 };
