@@ -11,6 +11,15 @@
 #include "thixo/parallel.h"
 
 namespace thixo::data {
+namespace {
+
+int64_t size_of(const Dataset& d) {
+  const int64_t n = d.size();
+  if (n >= 0) return n;
+  throw ValueError("DataLoader: the data set's size() is " + std::to_string(n)).need("size() >= 0");
+}
+
+}  // namespace
 
 struct DataLoader::Iterator::Work {
   Ref<Dataset> dataset;
@@ -108,23 +117,28 @@ DataLoader::DataLoader(Ref<Dataset> dataset, LoaderOptions options)
 DataLoader::~DataLoader() = default;
 
 int64_t DataLoader::size() const {
-  const int64_t n = dataset_->size(), b = options_.batch_size;
+  const int64_t n = size_of(*dataset_), b = options_.batch_size;
   return options_.drop_last ? n / b : (n + b - 1) / b;
 }
 
 std::vector<int64_t> DataLoader::order(int64_t epoch) const {
-  std::vector<int64_t> order(static_cast<size_t>(dataset_->size()));
+  std::vector<int64_t> order(static_cast<size_t>(size_of(*dataset_)));
   std::iota(order.begin(), order.end(), 0);
   if (options_.shuffle) shuffle(&order, seed_, static_cast<uint64_t>(epoch));
   return order;
 }
 
 DataLoader::Iterator DataLoader::iterate(int64_t from) {
+  const int64_t batches = size();
+  if (from < 0 || from > batches) {
+    throw IndexError("DataLoader: iterate from batch " + std::to_string(from) + " of " + std::to_string(batches))
+        .need("a batch from 0 to " + std::to_string(batches));
+  }
   auto work = std::make_unique<Iterator::Work>();
   work->dataset = dataset_;
   work->options = options_;
   work->order = order(epoch_++);
-  work->batches = size();
+  work->batches = batches;
   work->taken = work->begun = from;
   for (int i = 0; i < options_.num_workers; ++i) work->workers.emplace_back([w = work.get()] { w->work(); });
   return Iterator(std::move(work));
