@@ -9,16 +9,17 @@
 namespace thixo::func {
 namespace {
 
+size_t wrapped(int argnum, size_t n, const char* what) {
+  const int64_t i = argnum < 0 ? argnum + static_cast<int64_t>(n) : argnum;
+  if (i >= 0 && i < static_cast<int64_t>(n)) return static_cast<size_t>(i);
+  throw IndexError(std::string(what) + ": argnums has " + std::to_string(argnum) + " but the function got " +
+                   std::to_string(n) + " inputs");
+}
+
 std::vector<bool> chosen(const ArgNums& argnums, size_t n, const char* what) {
+  if (argnums.empty()) throw ValueError(std::string(what) + ": argnums is empty").need("the numbers of some inputs");
   std::vector<bool> out(n, false);
-  for (int a : argnums) {
-    const int64_t i = a < 0 ? a + static_cast<int64_t>(n) : a;
-    if (i < 0 || i >= static_cast<int64_t>(n)) {
-      throw IndexError(std::string(what) + ": argnums has " + std::to_string(a) + " but the function got " +
-                       std::to_string(n) + " inputs");
-    }
-    out[static_cast<size_t>(i)] = true;
-  }
+  for (int a : argnums) out[wrapped(a, n, what)] = true;
   return out;
 }
 
@@ -40,7 +41,7 @@ TensorList run_grad(const Fn& f, const TensorList& inputs, const ArgNums& argnum
   GradLevel level(outer);
   TensorList inside, leaves;
   for (size_t i = 0; i < inputs.size(); ++i) inside.push_back(level.enter(inputs[i], wanted[i]));
-  for (int a : argnums) leaves.push_back(inside[static_cast<size_t>(a < 0 ? a + static_cast<int>(inputs.size()) : a)]);
+  for (int a : argnums) leaves.push_back(inside[wrapped(a, inputs.size(), "grad")]);
   TensorList out = f(inside);
   check_scalar(out);
   const Pullback back(level, TensorList{out[0]}, leaves);
@@ -50,6 +51,18 @@ TensorList run_grad(const Fn& f, const TensorList& inputs, const ArgNums& argnum
   }
   for (Tensor& g : back(TensorList{ones_like(level.leave(out[0]))}, false)) result.push_back(std::move(g));
   return result;
+}
+
+void check_cotangents(const std::vector<Shape>& results, const TensorList& g) {
+  if (g.size() != results.size()) {
+    throw ValueError("vjp: " + std::to_string(results.size()) + " results but " + std::to_string(g.size()) +
+                     " gradients");
+  }
+  for (size_t i = 0; i < g.size(); ++i) {
+    if (!g[i].defined() || g[i].shape() == results[i]) continue;
+    throw ShapeError("vjp: result " + std::to_string(i) + " and its gradient have different shapes")
+        .got("result: " + shape_str(results[i]) + "   gradient: " + describe(g[i]));
+  }
 }
 
 /// One-hot rows for each element of t: [numel, t.shape...].
@@ -142,11 +155,13 @@ TensorList run_chunks(const Fn& f, const TensorList& inputs, const BatchDims& b,
 }
 
 /// f as a function of input `argnum` alone, with its first result.
-Fn of_one(const Fn& f, const TensorList& inputs, int argnum) {
-  return [f, inputs, argnum](const Tensor& x) {
+Fn of_one(const Fn& f, const TensorList& inputs, size_t argnum, const char* what) {
+  return [=](const Tensor& x) {
     TensorList in = inputs;
-    in.at(static_cast<size_t>(argnum)) = x;
-    return f(in).at(0);
+    in[argnum] = x;
+    TensorList out = f(in);
+    if (out.empty()) throw ValueError(std::string(what) + ": the function has no result");
+    return std::move(out[0]);
   };
 }
 
@@ -171,10 +186,10 @@ Vjp vjp(const Fn& f, const TensorList& inputs) {
   TensorList values;
   for (const Tensor& t : out) values.push_back(level.leave(t));
   auto back = std::make_shared<Pullback>(level, out, inside);
-  const size_t n = out.size();
-  return {std::move(values), Fn([back, n](const TensorList& g) {
-            if (g.size() != n)
-              throw ValueError("vjp: " + std::to_string(n) + " results but " + std::to_string(g.size()) + " gradients");
+  std::vector<Shape> shapes;
+  for (const Tensor& t : values) shapes.push_back(t.shape());
+  return {std::move(values), Fn([back, shapes = std::move(shapes)](const TensorList& g) {
+            check_cotangents(shapes, g);
             return (*back)(g, true);
           })};
 }
@@ -213,8 +228,9 @@ Fn vmap(Fn f, VmapOptions options) {
 
 Fn jacrev(Fn f, int argnum) {
   return [f = std::move(f), argnum](const TensorList& inputs) {
-    const Tensor& x = inputs.at(static_cast<size_t>(argnum));
-    const Vjp v = vjp(of_one(f, inputs, argnum), {x});
+    const size_t arg = wrapped(argnum, inputs.size(), "jacrev");
+    const Tensor& x = inputs[arg];
+    const Vjp v = vjp(of_one(f, inputs, arg, "jacrev"), {x});
     const Tensor& y = v.outputs[0];
     Tensor rows = vmap(v.pullback)(TensorList{basis(y)})[0];
     Shape shape = y.shape();
@@ -225,8 +241,9 @@ Fn jacrev(Fn f, int argnum) {
 
 Fn jacfwd(Fn f, int argnum) {
   return [f = std::move(f), argnum](const TensorList& inputs) {
-    const Tensor& x = inputs.at(static_cast<size_t>(argnum));
-    const Fn one = of_one(f, inputs, argnum);
+    const size_t arg = wrapped(argnum, inputs.size(), "jacfwd");
+    const Tensor& x = inputs[arg];
+    const Fn one = of_one(f, inputs, arg, "jacfwd");
     const Fn columns = vmap([&](const Tensor& t) { return jvp(one, {x}, {t}).tangents[0]; }, {.out_dims = {-1}});
     Tensor c = columns(basis(x));
     Shape shape = c.shape();
