@@ -40,6 +40,14 @@ bool only_watched(const DispatchState& s) {
   return std::all_of(s.bottom.begin(), s.bottom.end(), [](const Interpreter* i) { return i->watches(); });
 }
 
+/// The tensor that an in-place or out= form writes.
+void check_target(const Call& call, const Tensor& t, const char* name) {
+  if (t.defined()) [[likely]]
+    return;
+  throw call.error(ErrorKind::Value, std::string(name) + " is an undefined tensor")
+      .fix("give it a value first: Tensor() alone is an empty handle");
+}
+
 void check_out(const Call& call, const Spec& spec, const Tensor& out) {
   if (!(spec.shape == out.shape())) {
     throw call.error(ErrorKind::Shape,
@@ -112,6 +120,7 @@ void dispatch_into(const Call& call, std::span<const Tensor> out, size_t depth) 
 }
 
 void dispatch_inplace(const Call& call, const Tensor& self) try {
+  check_target(call, self, "what it writes");
   DispatchState& s = dispatch_state();
   int level = s.levels.empty() ? 0 : highest_level(call);
   bool plain = level == 0 && only_watched(s) && !(s.grad_enabled && (self.requires_grad() || wants_grad(call, 0)));
@@ -127,6 +136,7 @@ void dispatch_inplace(const Call& call, const Tensor& self) try {
 }
 
 void dispatch_out(const Call& call, std::span<const Tensor> out) try {
+  for (const Tensor& t : out) check_target(call, t, "out");
   if (dispatch_state().grad_enabled && (wants_grad(call, 0) || out[0].requires_grad())) {
     throw call
         .error(ErrorKind::Value, "out= does not support automatic differentiation, but an argument requires a gradient")

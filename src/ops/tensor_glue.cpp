@@ -1,6 +1,7 @@
 // Members of Tensor that are ops in disguise: copies, conversions and indexing.
 #include <algorithm>
 
+#include "core/record_of.h"
 #include "ir/dispatch.h"
 #include "thixo/tensor.h"
 
@@ -105,11 +106,13 @@ Tensor Tensor::to(Device d, SourceLoc at) const {
 }
 
 Tensor& Tensor::copy_(const TensorArg& source) {
+  record_of(*this, "copy_");
   assign_inplace(*this, source.tensor(), source.at());
   return *this;
 }
 
 Tensor& Tensor::fill_(Scalar value) {
+  record_of(*this, "fill_");
   TensorArg v(value);
   assign_inplace(*this, v.tensor(), {});
   return *this;

@@ -126,6 +126,7 @@ int highest_level(const TensorList& inputs) {
 }  // namespace
 
 TensorList apply(Ref<Function> f, const TensorList& inputs, SourceLoc at) {
+  if (!f) throw ValueError("apply: the function is null").at(at);
   auto context = std::make_unique<Context>();
   Context& c = *context;
   const int level = highest_level(inputs);
