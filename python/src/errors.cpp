@@ -8,6 +8,14 @@
 namespace thixo::py {
 namespace {
 
+/// A text of the library as a Python error; bytes of a file or a path may stand in it that are no UTF-8.
+void set_text(PyObject* type, std::string_view text) {
+  PyObject* value = PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace");
+  if (value == nullptr) return;
+  PyErr_SetObject(type, value);
+  Py_DECREF(value);
+}
+
 std::array<PyObject*, 8> g_types{};
 std::string g_package = "/thixo/";  // until the package says where it is
 
@@ -35,6 +43,13 @@ std::string python_place() {
   return place;
 }
 
+/// Whether the text ends with a place in C++: the binding and the library call ops too, and those lines are not the
+/// user's.
+bool ends_in_cpp(std::string_view text) {
+  const size_t at = text.rfind("\n  at    ");
+  return at != std::string_view::npos && text.find(".cpp:", at) != std::string_view::npos;
+}
+
 }  // namespace
 
 void set_package(const std::string& folder) { g_package = folder + "/"; }
@@ -44,15 +59,15 @@ void set_error() {
     throw;
   } catch (const Error& e) {
     Error copy = e;
+    if (!copy.in_module() && ends_in_cpp(copy.what())) copy.at_call({});
     if (!copy.has_at()) {
       std::string place = python_place();
       if (!place.empty()) copy.at(place);
     }
     // The kind stands in the type already; Python prints it before the text.
-    std::string text = copy.what();
-    size_t colon = text.find(": ");
-    PyErr_SetString(g_types[static_cast<size_t>(e.kind())],
-                    text.substr(colon == std::string::npos ? 0 : colon + 2).c_str());
+    const std::string_view text = copy.what();
+    const size_t colon = text.find(": ");
+    set_text(g_types[static_cast<size_t>(e.kind())], text.substr(colon == std::string_view::npos ? 0 : colon + 2));
   } catch (nb::python_error& e) {
     e.restore();
   } catch (const nb::builtin_exception& e) {  // what our own code throws: nb::type_error and its kin
@@ -66,7 +81,7 @@ void set_error() {
   } catch (const std::bad_alloc&) {
     PyErr_NoMemory();
   } catch (const std::exception& e) {
-    PyErr_SetString(PyExc_RuntimeError, e.what());
+    set_text(PyExc_RuntimeError, e.what());
   }
 }
 
