@@ -157,6 +157,6 @@ template <> struct type_caster<thixo::Tensor> {
 }  // namespace nanobind::detail
 
 template <> struct nanobind::detail::type_caster<thixo::py::Path> {
-  NB_TYPE_CASTER(thixo::py::Path, const_name("str | bytes | os.PathLike"))
+  NB_TYPE_CASTER(thixo::py::Path, const_name("str | bytes | PathLike[str]"))
   bool from_python(handle o, uint8_t, cleanup_list*) noexcept { return thixo::py::path_from(o.ptr(), &value.text); }
 };
