@@ -36,6 +36,14 @@ Error& Error::at_call(const std::source_location& where) {
   return where.line() != 0 ? at(where) : *this;
 }
 
+Error& Error::in_op(std::string_view op) {
+  const size_t length = headline_.find(": ");
+  if (length == std::string::npos) return *this;
+  text_.replace(text_.find(": ") + 2, length, op);
+  headline_.replace(0, length, op);
+  return *this;
+}
+
 Error& Error::in_module(std::string_view path) {
   if (in_module_) return *this;
   in_module_ = true;

@@ -8,6 +8,15 @@
 namespace thixo {
 namespace {
 
+/// What a composite is made of, or a transform makes of a call, has places and names of the library: errors get the
+/// call's. A private op is none that the user called.
+void name_call(Error& e, const Call& call) {
+  e.at_call(call.at);
+  const std::string_view headline = e.headline(), inner = headline.substr(0, headline.find(": "));
+  if (call.op->schema.is_private || inner == call.op->name() || find_op(inner) == nullptr) return;
+  e.in_op(call.op->name());
+}
+
 int highest_level(const Call& call) {
   int level = 0;
   for (const Tensor& t : call.in) {
@@ -96,7 +105,6 @@ Interpreter& interpreter_at(int level) {
   return *levels[static_cast<size_t>(level) - 1];
 }
 
-// What a composite is made of, or a transform makes of a call, has places in the library: errors get the call's.
 Values dispatch(const Call& call) try {
   DispatchState& s = dispatch_state();
   int level = s.levels.empty() ? 0 : highest_level(call);
@@ -105,7 +113,7 @@ Values dispatch(const Call& call) try {
   if (level > 0) return interpreter_at(level).apply(call);
   return dispatch_bottom(call, s.bottom.size());
 } catch (Error& e) {
-  e.at_call(call.at);
+  name_call(e, call);
   throw;
 }
 
@@ -131,7 +139,7 @@ void dispatch_inplace(const Call& call, const Tensor& self) try {
   }
   dispatch_table().tape_write(self, dispatch1(call), call);
 } catch (Error& e) {
-  e.at_call(call.at);
+  name_call(e, call);
   throw;
 }
 
@@ -159,7 +167,7 @@ void dispatch_out(const Call& call, std::span<const Tensor> out) try {
   dispatch_into(call, out, dispatch_state().bottom.size());
   for (const Tensor& t : out) note_write(t, call.op, call.at);
 } catch (Error& e) {
-  e.at_call(call.at);
+  name_call(e, call);
   throw;
 }
 
