@@ -1,8 +1,15 @@
 // thixo demo: trains a small network on the digits in the library, shows what it learned, saves it and reads it back.
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
+#include <cerrno>
+#include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <filesystem>
+#include <limits>
 
 #include "commands.h"
 #include "demo_report.h"
@@ -29,17 +36,30 @@ int64_t count_parameters(const DigitNet& net) {
   return n;
 }
 
-/// Before the training, so that nobody waits for an error.
-void make_folder(const std::string& path) {
+std::string model_path(const Options& o) { return (std::filesystem::path(o.out) / "model.safetensors").string(); }
+
+Error no_place(const std::string& what, const std::string& reason) {
+  return IoError("demo: cannot " + what + ": " + reason).fix("name another folder: thixo demo --out <folder>");
+}
+
+/// Before the training, so that nobody waits for an error, or loses the model to one.
+void make_folder(const Options& o) {
   std::error_code failed;
-  std::filesystem::create_directories(path, failed);
-  if (!failed) return;
-  throw IoError("demo: cannot make the folder '" + path + "': " + failed.message())
-      .fix("name another folder: thixo demo --out <folder>");
+  std::filesystem::create_directories(o.out, failed);
+  if (failed) throw no_place("make the folder '" + o.out + "'", failed.message());
+  const std::string model = model_path(o);
+  if (std::filesystem::is_directory(model, failed)) throw no_place("write '" + model + "'", "it is a folder");
+  if (std::filesystem::exists(model, failed) && access(model.c_str(), W_OK) != 0)
+    throw no_place("write '" + model + "'", std::strerror(errno));
+  std::string probe = (std::filesystem::path(o.out) / ".model-XXXXXX").string();
+  const int fd = mkstemp(probe.data());
+  if (fd < 0) throw no_place("write in the folder '" + o.out + "'", std::strerror(errno));
+  close(fd);
+  unlink(probe.c_str());
 }
 
 std::string save_to(const DigitNet& net, const Options& o) {
-  const std::string path = (std::filesystem::path(o.out) / "model.safetensors").string();
+  const std::string path = model_path(o);
   net->save(path);
   return path;
 }
@@ -60,7 +80,7 @@ bool show_reload(const std::string& path, const Options& o, const Tensor& images
 }
 
 int run_demo(const Options& o) {
-  make_folder(o.out);
+  make_folder(o);
   const auto [train_digits, test_digits] = data::digits().split();
   manual_seed(o.seed);
   DigitNet net(o.recipe.width, o.recipe.dropout);
@@ -117,6 +137,9 @@ int run_cross_validation(const Options& o) {
   const data::Digits digits = data::digits().split().first;
   const std::vector<int64_t> labels = digits.labels.to_vector<int64_t>();
   Interrupt interrupt;
+  std::printf("%s digits in %lld folds, %lld epochs each\n", thousands(digits.labels.size(0)).c_str(),
+              static_cast<long long>(o.folds), static_cast<long long>(o.recipe.epochs));
+  std::fflush(stdout);
   int64_t right_sum = 0, count_sum = 0;
   for (int64_t repeat = 0; repeat < o.repeats; ++repeat) {
     const uint64_t seed = o.seed + static_cast<uint64_t>(repeat);
@@ -127,7 +150,11 @@ int run_cross_validation(const Options& o) {
       DigitNet net(o.recipe.width, o.recipe.dropout);
       const bool whole = train(net, train_digits, o.recipe, seed, o.eager,
                                [&](int64_t, int64_t, int64_t, double, double) { return !interrupt.requested(); });
-      if (!whole) return 130;
+      if (!whole) {
+        std::printf("stopped in fold %lld of %lld, seed %llu\n", static_cast<long long>(fold + 1),
+                    static_cast<long long>(o.folds), static_cast<unsigned long long>(seed));
+        return 130;
+      }
       const int64_t right =
           count_equal(classes_of(logits_of(net, test_digits.images)), test_digits.labels.to_vector<int64_t>());
       std::printf("seed %llu fold %lld of %lld: %lld of %zu\n", static_cast<unsigned long long>(seed),
@@ -145,6 +172,23 @@ int run_cross_validation(const Options& o) {
   return 0;
 }
 
+/// A number that a text spells wholly, and that lies in a range: CLI::Range lets nan pass, and what is too large for
+/// an integer becomes the largest one.
+template <class T> CLI::Validator number_from_to(T low, T high, const std::string& range) {
+  return CLI::Validator(
+      [=](std::string& text) {
+        T v{};
+        const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), v);
+        const bool good = failed == std::errc() && end == text.data() + text.size() && v >= low && v <= high;
+        return good ? std::string() : "'" + text + "' is no number " + range;
+      },
+      range);
+}
+
+const CLI::Validator kShare = number_from_to(0.0, 1.0, "from 0 to 1");
+const CLI::Validator kNotNegative = number_from_to(0.0, std::numeric_limits<double>::max(), "of at least 0");
+const CLI::Validator kSeed = number_from_to<uint64_t>(0, UINT64_MAX, "from 0 to 2^64 - 1");
+
 }  // namespace
 
 void add_demo(CLI::App& app, int* status) {
@@ -152,7 +196,8 @@ void add_demo(CLI::App& app, int* status) {
       app.add_subcommand("demo", "Train a small convolutional network on 1,437 handwritten digits and test it on 360");
   auto o = std::make_shared<Options>();
   c->add_option("--seed", o->seed, "Initial values, order and augmentation follow from it: same seed, same bits")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(kSeed);
   c->add_option("--epochs", o->recipe.epochs, "How often each digit is seen")
       ->capture_default_str()
       ->check(CLI::Range(1, 100000));
@@ -163,9 +208,11 @@ void add_demo(CLI::App& app, int* status) {
   const std::string recipe = "Recipe";
   c->add_option("--lr", o->recipe.lr, "Highest learning rate of the one-cycle schedule")
       ->capture_default_str()
+      ->check(kNotNegative)
       ->group(recipe);
   c->add_option("--weight-decay", o->recipe.weight_decay, "By how much AdamW pulls weights to zero")
       ->capture_default_str()
+      ->check(kNotNegative)
       ->group(recipe);
   c->add_option("--batch-size", o->recipe.batch_size, "Digits of one step")
       ->capture_default_str()
@@ -177,11 +224,11 @@ void add_demo(CLI::App& app, int* status) {
       ->group(recipe);
   c->add_option("--dropout", o->recipe.dropout, "Share of the last layer's inputs that are zeroed while training")
       ->capture_default_str()
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(kShare)
       ->group(recipe);
   c->add_option("--smoothing", o->recipe.smoothing, "Label smoothing")
       ->capture_default_str()
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(kShare)
       ->group(recipe);
   c->add_option("--shift", o->recipe.shift, "Pixels by which digits are moved at most while training")
       ->capture_default_str()

@@ -1,7 +1,9 @@
 // The thixo command.
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 
 #include "commands.h"
 #include "thixo/error.h"
@@ -18,6 +20,13 @@ constexpr const char* kFooter =
     "Each command has its own help: thixo demo --help.\n"
     "Exit status: 0 done, 1 an error (its text says what to do), 2 wrong usage, 130 stopped by Ctrl-C.";
 
+/// What could not be written is lost: on a full disk a command has not done what it says.
+int with_output(int status) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
+  std::fprintf(stderr, "thixo: the output could not be written (%s)\n", std::strerror(errno));
+  return status == 0 ? 1 : status;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -33,9 +42,9 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
     if (app.get_subcommands().empty()) std::fputs(app.help().c_str(), stdout);
-    return status;
+    return with_output(status);
   } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : 2;
+    return with_output(app.exit(e) == 0 ? 0 : 2);
   } catch (const std::exception& e) {
     std::fflush(stdout);
     std::fprintf(stderr, "%s\n", e.what());

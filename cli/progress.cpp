@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <span>
 
 #include "text.h"
 
@@ -24,6 +25,32 @@ bool is_terminal() {
   return isatty(STDOUT_FILENO) != 0 && !(term != nullptr && std::string(term) == "dumb");
 }
 
+template <class... T> std::string printed(const char* format, T... values) {
+  char text[64];
+  std::snprintf(text, sizeof text, format, values...);
+  return text;
+}
+
+std::string joined(std::span<const std::string> parts) {
+  std::string text;
+  for (const std::string& p : parts) text += (text.empty() ? "" : "  ") + p;
+  return text;
+}
+
+/// One line of a terminal: the bar has its room first, then come as many of the numbers as still fit. A line that
+/// reaches the last column would wrap, and could not be redrawn.
+std::string fitted(const std::string& head, double done, std::span<const std::string> numbers, int width) {
+  constexpr size_t kLeastBar = 8, kMostBar = 24, kFrame = 3;  // " [" and "]"
+  const auto room = static_cast<size_t>(std::max(width - 1, 0));
+  size_t used = head.size() + kFrame + kLeastBar, shown = 0;
+  while (shown < numbers.size() && used + 2 + numbers[shown].size() <= room) used += 2 + numbers[shown++].size();
+  const size_t bar = std::min(kLeastBar + (room > used ? room - used : 0), kMostBar);
+  const auto full = static_cast<size_t>(done * static_cast<double>(bar) + 0.5);
+  std::string text = head + " [" + std::string(full, '#') + std::string(bar - full, '.') + "]";
+  for (const std::string& n : numbers.first(shown)) text += "  " + n;
+  return text.substr(0, room);
+}
+
 }  // namespace
 
 Progress::Progress(int64_t epochs, int64_t steps_per_epoch)
@@ -38,22 +65,12 @@ double Progress::seconds() const { return std::chrono::duration<double>(Clock::n
 std::string Progress::line(int64_t epoch, int64_t step, int64_t samples, double loss, double accuracy) const {
   const double done = static_cast<double>((epoch - 1) * steps_ + step) / static_cast<double>(epochs_ * steps_);
   const double spent = seconds();
-  char numbers[160];
-  std::snprintf(numbers, sizeof numbers, "loss %.4f  accuracy %6.2f %%  %9s samples/s  %s left", loss, 100 * accuracy,
-                thousands(static_cast<int64_t>(static_cast<double>(samples) / std::max(spent, 1e-9))).c_str(),
-                clock_text(spent / done * (1 - done)).c_str());
-  char head[48];
-  std::snprintf(head, sizeof head, "epoch %2d/%d ", static_cast<int>(epoch), static_cast<int>(epochs_));
-  std::string text = head;
-  if (terminal_) {
-    const int room = std::min(
-        terminal_width() - 1 - static_cast<int>(text.size() + std::char_traits<char>::length(numbers)) - 4, 24);
-    if (room >= 5) {
-      const auto full = static_cast<size_t>(done * room + 0.5);
-      text += "[" + std::string(full, '#') + std::string(static_cast<size_t>(room) - full, '.') + "] ";
-    }
-  }
-  return text + " " + numbers;
+  const double rate = static_cast<double>(samples) / std::max(spent, 1e-9);
+  const std::string head = printed("epoch %2d/%d", static_cast<int>(epoch), static_cast<int>(epochs_));
+  const std::string numbers[] = {printed("loss %.4f", loss), printed("acc %5.1f %%", 100 * accuracy),
+                                 printed("%6s samples/s", thousands(static_cast<int64_t>(rate)).c_str()),
+                                 clock_text(spent / done * (1 - done)) + " left"};
+  return terminal_ ? fitted(head, done, numbers, terminal_width()) : head + "  " + joined(numbers);
 }
 
 void Progress::update(int64_t epoch, int64_t step, int64_t samples, double loss, double accuracy) {

@@ -62,6 +62,10 @@ const std::vector<Case>& calls() {
       {"dim", [] { ones({2, 3}).sum(4); }},
       {"embedding", [] { embedding(tensor(std::vector<int64_t>{3}, {1}), ones({3, 2})); }},
       {"label", [] { cross_entropy(ones({1, 3}), tensor(std::vector<int64_t>{3}, {1})); }},
+      {"label of nll_loss", [] { nll_loss(ones({1, 3}), tensor(std::vector<int64_t>{3}, {1})); }},
+      {"take_along_dim", [] { take_along_dim(ones({1, 3}), tensor(std::vector<int64_t>{3}, {1, 1}), 1); }},
+      {"index_add", [] { ones({3, 2}).index_add(0, tensor(std::vector<int64_t>{3}, {1}), ones({1, 2})); }},
+      {"scatter_add", [] { ones({3, 2}).scatter_add(0, tensor(std::vector<int64_t>{3, 0}, {1, 2}), ones({1, 2})); }},
       {"empty max", [] { max(empty({0})); }},
       {"item", [] { ones({2}).item(); }},
       {"backward", [] { ones({1}).backward(); }},
@@ -96,6 +100,26 @@ std::vector<std::pair<const char*, std::string>> files() {
 TEST(ErrorText, OfBadCalls) {
   auto want = golden();
   for (const auto& [name, f] : calls()) EXPECT_EQ(first_line(f), want[name]) << name;
+}
+
+TEST(ErrorText, AnIndexNamesTheCallersLine) {
+  Tensor x = ones({3});
+  const Tensor seven = tensor(std::vector<int64_t>{7}, {1});
+  const std::vector<std::function<void()>> bad = {[&] { x[5]; },
+                                                  [&] { x[Slice(0, 2, 0)]; },
+                                                  [&] { x[seven]; },
+                                                  [&] { x[ones({2}) > 0]; },
+                                                  [&] { x.index({0, 1}); },
+                                                  [&] { x.index_put_({7}, 1); },
+                                                  [&] { x.index_put_({seven}, 1); }};
+  for (size_t i = 0; i < bad.size(); ++i) {
+    try {
+      bad[i]();
+      ADD_FAILURE() << i;
+    } catch (const Error& e) {
+      EXPECT_NE(std::string(e.what()).find("\n  at    error_text_test.cpp:"), std::string::npos) << e.what();
+    }
+  }
 }
 
 TEST(ErrorText, OfHostileFiles) {

@@ -18,6 +18,7 @@ HEADER = "# Written by tools/stubs.py from the package itself.\n"
 IMPORTS = """import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from os import PathLike
 """
 KEPT = ("__init__", "__new__", "__call__", "__getitem__", "__setitem__", "__len__", "__iter__", "__enter__", "__exit__")
 KINDS = {

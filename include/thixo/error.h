@@ -44,8 +44,8 @@ class THIXO_API Error : public std::exception {
   /// The call in whose course it arose: its position, where it has one, replaces any that lies within the call.
   Error& at_call(const std::source_location& where);
   bool has_at() const { return has_at_; }
-  /// The op that the headline speaks of ("op: ...") is this one: for the parts of an op that a user does not know.
-  Error& in_op(std::string_view name);
+  /// Puts this op's name in the place of the one that begins the headline ("gather: ..."): it is what the user called.
+  Error& in_op(std::string_view op);
   /// The module in which it arose: "at    encoder.block2.conv1  (train.cpp:41)". The first one stays.
   Error& in_module(std::string_view path);
   bool in_module() const { return in_module_; }

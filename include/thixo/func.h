@@ -25,20 +25,29 @@ class Fn {
     if constexpr (std::invocable<F&, const TensorList&>) {
       call_ = [f](const TensorList& x) mutable { return listed(f(x)); };
     } else if constexpr (std::invocable<F&, Tensor>) {
-      call_ = [f](const TensorList& x) mutable { return listed(f(x.at(0))); };
+      call_ = [f](const TensorList& x) mutable { return listed(f(only(x, 1)[0])); };
     } else if constexpr (std::invocable<F&, Tensor, Tensor>) {
-      call_ = [f](const TensorList& x) mutable { return listed(f(x.at(0), x.at(1))); };
+      call_ = [f](const TensorList& x) mutable { return listed(f(only(x, 2)[0], x[1])); };
     } else if constexpr (std::invocable<F&, Tensor, Tensor, Tensor>) {
-      call_ = [f](const TensorList& x) mutable { return listed(f(x.at(0), x.at(1), x.at(2))); };
+      call_ = [f](const TensorList& x) mutable { return listed(f(only(x, 3)[0], x[1], x[2])); };
     } else {
-      call_ = [f](const TensorList& x) mutable { return listed(f(x.at(0), x.at(1), x.at(2), x.at(3))); };
+      call_ = [f](const TensorList& x) mutable { return listed(f(only(x, 4)[0], x[1], x[2], x[3])); };
     }
   }
   TensorList operator()(const TensorList& inputs) const { return call_(inputs); }
   /// For functions of one tensor with one result.
-  Tensor operator()(const Tensor& x) const { return call_({x}).at(0); }
+  Tensor operator()(const Tensor& x) const {
+    TensorList out = call_({x});
+    if (out.empty()) throw ValueError("func: the function has no result");
+    return std::move(out[0]);
+  }
 
  private:
+  static const TensorList& only(const TensorList& x, size_t n) {
+    if (x.size() == n) return x;
+    throw ValueError("func: the function takes " + std::to_string(n) + (n == 1 ? " tensor" : " tensors") + " but got " +
+                     std::to_string(x.size()));
+  }
   static TensorList listed(Tensor t) { return {std::move(t)}; }
   static TensorList listed(TensorList t) { return t; }
   std::function<TensorList(const TensorList&)> call_;

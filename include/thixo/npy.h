@@ -7,8 +7,8 @@
 
 namespace thixo {
 
-/// An array that numpy.save wrote; both byte orders and both memory orders. NotImplementedError for arrays of
-/// Python objects, texts and records.
+/// An array that numpy.save wrote, read into memory; both byte orders and both memory orders. NotImplementedError for
+/// arrays of Python objects, texts and records, and of more than 8 dims.
 THIXO_API Tensor load_npy(const std::string& path);
 /// DTypeError for bfloat16, which NumPy does not know.
 THIXO_API void save_npy(const std::string& path, const Tensor& t);

@@ -1,6 +1,8 @@
 // Operators of Tensor: each is the op of its name. Included by tensor.h.
 #pragma once
 
+#include "thixo/tensor.h"
+
 namespace thixo {
 
 inline Tensor operator+(const TensorArg& a, const TensorArg& b) { return add(a, b); }

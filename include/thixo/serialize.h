@@ -12,7 +12,9 @@ using TensorMap = std::map<std::string, Tensor>;
 using Metadata = std::map<std::string, std::string>;
 
 /// The tensors of a .safetensors file. They show the file's pages, loaded when they are touched; writing to them
-/// changes the tensor and not the file. IoError when the file is damaged or no safetensors file.
+/// changes the tensor and not the file. The file may be replaced meanwhile, as save_file does; who writes into it in
+/// place changes the tensors, and who cuts it ends the process that touches them: clone() what must not depend on it.
+/// IoError when the file is damaged or no safetensors file, NotImplementedError for more than 8 dims.
 ///
 ///   auto weights = thixo::load_file("model.safetensors");
 THIXO_API TensorMap load_file(const std::string& path);

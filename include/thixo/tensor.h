@@ -204,18 +204,22 @@ class THIXO_API TensorArg {
   SourceLoc at_;
 };
 
-/// One entry of an index.
+/// One entry of an index; it remembers where it stands.
 class TensorIndex {
  public:
-  template <std::integral T> TensorIndex(T i) : v_(static_cast<int64_t>(i)) {}  // NOLINT
-  TensorIndex(Slice s) : v_(s) {}                    // NOLINT
-  TensorIndex(Ellipsis_ e) : v_(e) {}                // NOLINT
-  TensorIndex(NewAxis_ n) : v_(n) {}                 // NOLINT
-  TensorIndex(Tensor t) : v_(std::move(t)) {}        // NOLINT: integers, or a bool mask
+  using At = SourceLoc;
+  template <std::integral T>
+  TensorIndex(T i, At at = At::current()) : v_(static_cast<int64_t>(i)), at_(at) {}  // NOLINT
+  TensorIndex(Slice s, At at = At::current()) : v_(s), at_(at) {}                    // NOLINT
+  TensorIndex(Ellipsis_ e, At at = At::current()) : v_(e), at_(at) {}                // NOLINT
+  TensorIndex(NewAxis_ n, At at = At::current()) : v_(n), at_(at) {}                 // NOLINT
+  TensorIndex(Tensor t, At at = At::current()) : v_(std::move(t)), at_(at) {}  // NOLINT: integers, or a bool mask
   const auto& value() const { return v_; }
+  const SourceLoc& at() const { return at_; }
 
  private:
   std::variant<int64_t, Slice, Ellipsis_, NewAxis_, Tensor> v_;
+  SourceLoc at_;
 };
 
 /// dtype and device of a new tensor; requires_grad marks it a leaf.

@@ -50,6 +50,17 @@ int64_t to_int(PyObject* o) {
   return v;
 }
 
+bool path_from(PyObject* o, std::string* text) noexcept {
+  nb::object path = nb::steal(PyOS_FSPath(o));
+  if (path.is_valid() && PyUnicode_Check(path.ptr()) != 0) path = nb::steal(PyUnicode_EncodeFSDefault(path.ptr()));
+  if (!path.is_valid()) {
+    PyErr_Clear();
+    return false;
+  }
+  text->assign(PyBytes_AS_STRING(path.ptr()), static_cast<size_t>(PyBytes_GET_SIZE(path.ptr())));
+  return true;
+}
+
 bool is_number(PyObject* o) {
   if (PyFloat_Check(o) || PyLong_Check(o) || PyComplex_Check(o)) return true;
   if (is_tensor(o) || PyUnicode_Check(o) || is_sequence(o)) return false;

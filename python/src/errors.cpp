@@ -9,6 +9,14 @@
 namespace thixo::py {
 namespace {
 
+/// A text of the library as a Python error; bytes of a file or a path may stand in it that are no UTF-8.
+void set_text(PyObject* type, std::string_view text) {
+  PyObject* value = PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace");
+  if (value == nullptr) return;
+  PyErr_SetObject(type, value);
+  Py_DECREF(value);
+}
+
 std::array<PyObject*, 8> g_types{};
 std::string g_package = "/thixo/";  // until the package says where it is
 
@@ -64,9 +72,8 @@ void set_error() {
     // The kind stands in the type already; Python prints it before the text.
     std::string text = copy.what();
     replace_library_place(text, place);
-    size_t colon = text.find(": ");
-    PyErr_SetString(g_types[static_cast<size_t>(e.kind())],
-                    text.substr(colon == std::string::npos ? 0 : colon + 2).c_str());
+    const size_t colon = text.find(": ");
+    set_text(g_types[static_cast<size_t>(e.kind())], text.substr(colon == std::string::npos ? 0 : colon + 2));
   } catch (nb::python_error& e) {
     e.restore();
   } catch (const nb::builtin_exception& e) {  // what our own code throws: nb::type_error and its kin
@@ -80,7 +87,7 @@ void set_error() {
   } catch (const std::bad_alloc&) {
     PyErr_NoMemory();
   } catch (const std::exception& e) {
-    PyErr_SetString(PyExc_RuntimeError, e.what());
+    set_text(PyExc_RuntimeError, e.what());
   }
 }
 

@@ -94,28 +94,36 @@ void add_exchange(nb::module_& m) {
         ">>> x = thixo.ones(2)\n>>> thixo.from_dlpack(x).add_(1)\ntensor([2., 2.])\n>>> x\ntensor([2., 2.])");
   m.def("_to_bytes", to_bytes);
   m.def("_from_bytes", from_bytes);
-  m.def("load_file", &load_file, arg("path"),
-        "The tensors of a safetensors file by name, mapped without a copy.\n\n"
-        ">>> thixo.save_file({'w': thixo.ones(2)}, 'w.safetensors')\n>>> thixo.load_file('w.safetensors')\n"
-        "{'w': tensor([1., 1.])}");
-  m.def("load_metadata", &load_metadata, arg("path"),
-        "The names and texts that a safetensors file carries beside its tensors.\n\n"
-        ">>> thixo.save_file({}, 'm.safetensors', {'by': 'me'})\n>>> thixo.load_metadata('m.safetensors')\n"
-        "{'by': 'me'}");
-  m.def("save_file", &save_file, arg("tensors"), arg("path"), arg("metadata") = Metadata{},
-        "Writes a safetensors file; an old file is replaced only when the new one is complete.\n\n"
-        ">>> thixo.save_file({'w': thixo.ones(2)}, 'w.safetensors')\n>>> list(thixo.load_file('w.safetensors'))\n"
-        "['w']");
-  m.def("load_npy", &load_npy, arg("path"),
-        "An array that numpy.save wrote.\n\n"
-        ">>> thixo.save_npy('x.npy', thixo.arange(3))\n>>> thixo.load_npy('x.npy')\ntensor([0, 1, 2])");
-  m.def("save_npy", &save_npy, arg("path"), arg("tensor"),
-        "Writes a file that numpy.load reads.\n\n"
-        ">>> thixo.save_npy('x.npy', thixo.ones(2))\n>>> thixo.load_npy('x.npy')\ntensor([1., 1.])");
-  m.def("load_npz", &load_npz, arg("path"),
-        "The arrays of a file that numpy.savez wrote, by name.\n\n"
-        ">>> import numpy\n>>> numpy.savez('x.npz', a=numpy.ones(2, 'f'))\n>>> thixo.load_npz('x.npz')\n"
-        "{'a': tensor([1., 1.])}");
+  m.def(
+      "load_file", [](const Path& path) { return load_file(path); }, arg("path"),
+      "The tensors of a safetensors file by name, mapped without a copy. The file may be replaced meanwhile, as\n"
+      "save_file does; written in place, it changes the tensors: clone() what must not depend on it.\n\n"
+      ">>> thixo.save_file({'w': thixo.ones(2)}, 'w.safetensors')\n>>> thixo.load_file('w.safetensors')\n"
+      "{'w': tensor([1., 1.])}");
+  m.def(
+      "load_metadata", [](const Path& path) { return load_metadata(path); }, arg("path"),
+      "The names and texts that a safetensors file carries beside its tensors.\n\n"
+      ">>> thixo.save_file({}, 'm.safetensors', {'by': 'me'})\n>>> thixo.load_metadata('m.safetensors')\n"
+      "{'by': 'me'}");
+  m.def(
+      "save_file", [](const TensorMap& t, const Path& path, const Metadata& texts) { save_file(t, path, texts); },
+      arg("tensors"), arg("path"), arg("metadata") = Metadata{},
+      "Writes a safetensors file; an old file is replaced only when the new one is complete.\n\n"
+      ">>> thixo.save_file({'w': thixo.ones(2)}, 'w.safetensors')\n>>> list(thixo.load_file('w.safetensors'))\n"
+      "['w']");
+  m.def(
+      "load_npy", [](const Path& path) { return load_npy(path); }, arg("path"),
+      "An array that numpy.save wrote.\n\n"
+      ">>> thixo.save_npy('x.npy', thixo.arange(3))\n>>> thixo.load_npy('x.npy')\ntensor([0, 1, 2])");
+  m.def(
+      "save_npy", [](const Path& path, const Tensor& t) { save_npy(path, t); }, arg("path"), arg("tensor"),
+      "Writes a file that numpy.load reads.\n\n"
+      ">>> thixo.save_npy('x.npy', thixo.ones(2))\n>>> thixo.load_npy('x.npy')\ntensor([1., 1.])");
+  m.def(
+      "load_npz", [](const Path& path) { return load_npz(path); }, arg("path"),
+      "The arrays of a file that numpy.savez wrote, by name.\n\n"
+      ">>> import numpy\n>>> numpy.savez('x.npz', a=numpy.ones(2, 'f'))\n>>> thixo.load_npz('x.npz')\n"
+      "{'a': tensor([1., 1.])}");
 }
 
 }  // namespace thixo::py

@@ -12,21 +12,23 @@ std::optional<int64_t> bound(PyObject* o) {
   return i;
 }
 
+constexpr SourceLoc kNowhere;  // the place in Python is found when an error is raised
+
 TensorIndex entry(PyObject* o) {
-  if (PyBool_Check(o)) return TensorIndex(tensor_from(o, nullptr));
-  if (PyLong_Check(o)) return TensorIndex(to_int(o));
-  if (o == Py_None) return NewAxis;
-  if (o == Py_Ellipsis) return Ellipsis;
+  if (PyBool_Check(o)) return TensorIndex(tensor_from(o, nullptr), kNowhere);
+  if (PyLong_Check(o)) return TensorIndex(to_int(o), kNowhere);
+  if (o == Py_None) return TensorIndex(NewAxis, kNowhere);
+  if (o == Py_Ellipsis) return TensorIndex(Ellipsis, kNowhere);
   if (PySlice_Check(o)) {
     auto* s = reinterpret_cast<PySliceObject*>(o);
     std::optional<int64_t> step = bound(s->step);
-    return Slice(bound(s->start), bound(s->stop), step.value_or(1));
+    return TensorIndex(Slice(bound(s->start), bound(s->stop), step.value_or(1)), kNowhere);
   }
-  if (is_tensor(o)) return TensorIndex(unwrap(o));
-  if (PyIndex_Check(o) && PySequence_Check(o) == 0) return TensorIndex(*bound(o));
+  if (is_tensor(o)) return TensorIndex(unwrap(o), kNowhere);
+  if (PyIndex_Check(o) && PySequence_Check(o) == 0) return TensorIndex(*bound(o), kNowhere);
   const nb::object list = PyRange_Check(o) ? nb::steal(PySequence_List(o)) : nb::borrow(o);
   Tensor t = tensor_from(list.ptr(), nullptr);  // lists and arrays of indices or a mask
-  return TensorIndex(is_sequence(list.ptr()) && t.numel() == 0 ? t.to(DType::I64) : t);
+  return TensorIndex(is_sequence(list.ptr()) && t.numel() == 0 ? t.to(DType::I64) : t, kNowhere);
 }
 
 std::vector<TensorIndex> entries(PyObject* key) {
@@ -43,7 +45,7 @@ std::vector<TensorIndex> entries(PyObject* key) {
 
 PyObject* tensor_subscript(PyObject* self, PyObject* key) {
   return guarded([&] {
-    if (PyLong_CheckExact(key)) return wrap(unwrap(self).select(0, to_int(key), SourceLoc()));
+    if (PyLong_CheckExact(key)) return wrap(unwrap(self).select(0, to_int(key), kNowhere));
     return wrap(unwrap(self).index(std::span<const TensorIndex>(entries(key))));
   });
 }
@@ -54,7 +56,7 @@ int tensor_assign(PyObject* self, PyObject* key, PyObject* value) {
     Tensor v =
         is_tensor(value) || is_number(value) ? to_operand(value, "index_put_", "value") : tensor_from(value, nullptr);
     Tensor t = unwrap(self);
-    t.index_put_(std::span<const TensorIndex>(entries(key)), TensorArg(v, SourceLoc()));
+    t.index_put_(std::span<const TensorIndex>(entries(key)), TensorArg(v, kNowhere));
     return 0;
   });
 }

@@ -186,11 +186,11 @@ void add_module(nb::module_& m) {
              return nb::make_tuple(r.missing, r.unexpected);
            })
       .def(
-          "save", [](nn::Module& self, const std::string& path) { self.save(path); }, nb::arg("path"),
+          "save", [](nn::Module& self, const Path& path) { self.save(path); }, nb::arg("path"),
           "Writes the state_dict as a safetensors file.")
       .def(
           "_load_file",
-          [](nn::Module& self, const std::string& path, bool strict) {
+          [](nn::Module& self, const Path& path, bool strict) {
             nn::LoadReport r = self.load(path, strict);
             return nb::make_tuple(r.missing, r.unexpected);
           },

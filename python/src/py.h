@@ -125,7 +125,14 @@ template <class T> auto counted() {
   });
 }
 
+/// A path as open() takes it: a str, bytes or an os.PathLike. A zero byte in it is for the library to refuse.
+struct Path {
+  std::string text;
+  operator const std::string&() const { return text; }  // NOLINT
+};
+
 // convert.cpp
+bool path_from(PyObject* o, std::string* text) noexcept;
 bool is_number(PyObject* o);             ///< bool, int, float, complex or a NumPy scalar
 Scalar to_scalar(PyObject* o);
 PyObject* from_scalar(const Scalar& s);  ///< new reference
@@ -203,3 +210,8 @@ template <> struct type_caster<thixo::Tensor> {
   static handle from_cpp(const thixo::Tensor& t, rv_policy, cleanup_list*) noexcept { return thixo::py::wrap(t); }
 };
 }  // namespace nanobind::detail
+
+template <> struct nanobind::detail::type_caster<thixo::py::Path> {
+  NB_TYPE_CASTER(thixo::py::Path, const_name("str | bytes | PathLike[str]"))
+  bool from_python(handle o, uint8_t, cleanup_list*) noexcept { return thixo::py::path_from(o.ptr(), &value.text); }
+};

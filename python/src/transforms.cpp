@@ -152,7 +152,8 @@ void add_profiler(nb::module_& m) {
       .def(nb::init<>())
       .def("stop", &Profiler::stop)
       .def("table", &Profiler::table, nb::arg("rows") = 30)
-      .def("export_chrome_trace", &Profiler::export_chrome_trace, nb::arg("path"))
+      .def(
+          "export_chrome_trace", [](Profiler& p, const Path& path) { p.export_chrome_trace(path); }, nb::arg("path"))
       .def("events", [](const Profiler& p) { return p.events(); });
 }
 

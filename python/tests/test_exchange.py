@@ -3,6 +3,7 @@
 import copy
 import gc
 import io
+import os
 import pickle
 import weakref
 
@@ -201,6 +202,56 @@ def test_numpy_files(tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "b.npy"), a)
     with pytest.raises(OSError, match=r"nothing\.npy"):
         thixo.load_npy(str(tmp_path / "nothing.npy"))
+
+
+def test_numpy_files_are_read_once(tmp_path):
+    a = np.ones(1000, "f")
+    np.save(tmp_path / "a.npy", a)
+    np.savez(tmp_path / "a.npz", a=a)
+    x, z = thixo.load_npy(tmp_path / "a.npy"), thixo.load_npz(tmp_path / "a.npz")["a"]
+    for file in ("a.npy", "a.npz"):
+        with open(tmp_path / file, "r+b") as f:  # the same file, other bytes
+            f.write(bytes(5000))
+            f.truncate(10)
+    assert x.sum().item() == z.sum().item() == 1000
+
+
+@pytest.mark.parametrize("kind", [lambda p: p, str, lambda p: os.fsencode(p)], ids=["Path", "str", "bytes"])
+def test_paths_of_every_kind(tmp_path, kind):
+    x = thixo.ones(2)
+    thixo.save_file({"x": x}, kind(tmp_path / "a.safetensors"), {"by": "me"})
+    assert thixo.load_metadata(kind(tmp_path / "a.safetensors")) == {"by": "me"}
+    assert thixo.equal(thixo.load_file(kind(tmp_path / "a.safetensors"))["x"], x)
+    thixo.save_npy(kind(tmp_path / "a.npy"), x)
+    assert thixo.equal(thixo.load_npy(kind(tmp_path / "a.npy")), x)
+    np.savez(tmp_path / "a.npz", x=x.numpy())
+    assert thixo.equal(thixo.load_npz(kind(tmp_path / "a.npz"))["x"], x)
+    net = thixo.nn.Linear(2, 1)
+    net.save(kind(tmp_path / "net.safetensors"))
+    net.load(kind(tmp_path / "net.safetensors"))
+
+
+def test_a_path_with_a_zero_byte_is_none(tmp_path):
+    with pytest.raises(ValueError, match="zero byte"):
+        thixo.save_npy(f"{tmp_path}/a\0b", thixo.ones(2))
+    with pytest.raises(ValueError, match="zero byte"):
+        thixo.load_file(f"{tmp_path}/a\0b")
+    assert not list(tmp_path.iterdir())
+
+
+def test_errors_about_bytes_that_are_no_text(tmp_path):
+    header = b"{'descr': '<\xff4', 'fortran_order': False, 'shape': (1,), }".ljust(117) + b"\n"
+    (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(4))
+    with pytest.raises(NotImplementedError, match="elements of the type '<\ufffd4'"):
+        thixo.load_npy(tmp_path / "a.npy")
+    with pytest.raises(OSError, match="\ufffd"):
+        thixo.load_npy(os.fsencode(tmp_path) + b"/\xff.npy")
+
+
+def test_files_of_more_dims_than_a_tensor_has(tmp_path):
+    np.save(tmp_path / "a.npy", np.ones((1,) * 9))
+    with pytest.raises(NotImplementedError, match="has more than 8 dims"):
+        thixo.load_npy(tmp_path / "a.npy")
 
 
 def test_files_must_be_paths():

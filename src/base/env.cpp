@@ -26,10 +26,10 @@ constexpr EnvSetting kSettings[] = {
 
 const EnvSetting& setting(Env id) { return kSettings[static_cast<size_t>(id)]; }
 
-Error bad_value(Env id, const char* need) {
+Error bad_value(Env id, const std::string& need) {
   const EnvSetting& s = setting(id);
   return ValueError(std::string(s.name) + " is '" + std::string(env_text(id)) + "'")
-      .need(std::string(need) + " (" + s.doc + ")")
+      .need(need + " (" + s.doc + ")")
       .fix(std::string("change or unset the environment variable ") + s.name);
 }
 
@@ -42,11 +42,15 @@ std::string_view env_text(Env id) {
   return text != nullptr && *text != '\0' ? text : setting(id).fallback;
 }
 
-int64_t env_int(Env id) {
+int64_t env_int(Env id, int64_t low, int64_t high) {
   std::string_view text = env_text(id);
   int64_t v = 0;
   auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), v);
-  if (ec != std::errc() || end != text.data() + text.size()) throw bad_value(id, "a whole number");
+  if (ec != std::errc() || end != text.data() + text.size() || v < low || v > high) {
+    const bool bounded = low != INT64_MIN;
+    const std::string range = " from " + std::to_string(low) + " to " + std::to_string(high);
+    throw bad_value(id, "a whole number" + (bounded ? range : std::string()));
+  }
   return v;
 }
 

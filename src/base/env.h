@@ -23,8 +23,8 @@ THIXO_API std::span<const EnvSetting> env_settings();
 
 /// The variable's text, or the fallback. Read anew at each call: keep what a fast path needs.
 THIXO_API std::string_view env_text(Env id);
-/// A whole number. ValueError names the variable when its text is none.
-THIXO_API int64_t env_int(Env id);
+/// A whole number from `low` to `high`. ValueError names the variable when its text is none.
+THIXO_API int64_t env_int(Env id, int64_t low = INT64_MIN, int64_t high = INT64_MAX);
 /// 1, true, yes, on or 0, false, no, off; else ValueError.
 THIXO_API bool env_flag(Env id);
 /// A size: "1073741824", "512M", "1.5G" (powers of 1024); else ValueError.

@@ -52,6 +52,15 @@ TEST(Env, ErrorNamesTheVariableAndTheRule) {
   }
 }
 
+TEST(Env, WholeNumbersHaveBounds) {
+  for (const char* text : {"-1", "1025", "99999999999", "99999999999999999999"}) {
+    Setting s("THIXO_NUM_THREADS", text);
+    EXPECT_THROW(env_int(Env::NumThreads, 0, 1024), Error) << text;
+  }
+  Setting s("THIXO_NUM_THREADS", "1024");
+  EXPECT_EQ(env_int(Env::NumThreads, 0, 1024), 1024);
+}
+
 TEST(Env, Flag) {
   Setting s("THIXO_NUM_THREADS", "on");
   EXPECT_TRUE(env_flag(Env::NumThreads));

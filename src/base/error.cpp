@@ -36,12 +36,11 @@ Error& Error::at_call(const std::source_location& where) {
   return at(where);
 }
 
-Error& Error::in_op(std::string_view name) {
-  const size_t end = headline_.find(": ");
-  if (end == std::string::npos) return *this;
-  const size_t kind = text_.find(headline_);
-  text_.replace(kind, end, name);
-  headline_.replace(0, end, name);
+Error& Error::in_op(std::string_view op) {
+  const size_t length = headline_.find(": ");
+  if (length == std::string::npos) return *this;
+  text_.replace(text_.find(": ") + 2, length, op);
+  headline_.replace(0, length, op);
   return *this;
 }
 

@@ -64,6 +64,15 @@ TEST(Error, IsCaughtAsStdException) {
   }
 }
 
+TEST(Error, TakesTheNameOfTheOpThatWasCalled) {
+  Error e = IndexError("gather: index 7 is out of range: 3").got("index: i64[1] cpu").at("a.cpp:1");
+  e.in_op("take_along_dim").in_op("nll_loss");
+  EXPECT_STREQ(e.what(),
+               "IndexError: nll_loss: index 7 is out of range: 3\n  got   index: i64[1] cpu\n  at    a.cpp:1");
+  EXPECT_EQ(e.headline(), "nll_loss: index 7 is out of range: 3");
+  EXPECT_EQ(ValueError("no name").in_op("mul").headline(), "no name");
+}
+
 TEST(Error, NamesTheModuleOnce) {
   Error e = ShapeError("linear: wrong").at("net.cpp:7");
   e.in_module("encoder.fc1").in_module("encoder");

@@ -9,9 +9,13 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <charconv>
+#include <chrono>
+#include <climits>
+#include <csignal>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <system_error>
 
 #include "thixo/error.h"
@@ -27,9 +31,15 @@ Error cannot(const char* action, const std::string& path, int error) {
   return e;
 }
 
+/// The system would take what stands before a zero byte for the path.
+const char* checked(const std::string& path) {
+  if (path.find('\0') == std::string::npos) return path.c_str();
+  throw ValueError("the path '" + std::string(path.c_str()) + "...' has a zero byte in it");
+}
+
 struct Fd {
   int fd;
-  explicit Fd(const std::string& path) : fd(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+  explicit Fd(const std::string& path) : fd(open(checked(path), O_RDONLY | O_CLOEXEC)) {
     if (fd < 0) throw cannot("open", path, errno);
   }
   ~Fd() { close(fd); }
@@ -42,13 +52,35 @@ std::string folder_of(const std::string& path) {
   return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
 }
 
-/// The file behind a symbolic link, so that the link itself stays one.
+/// The file behind a symbolic link, there or not yet, so that the link itself stays one.
 std::string behind_links(const std::string& path) {
-  char* real = realpath(path.c_str(), nullptr);
-  if (real == nullptr) return path;
-  std::string result(real);
-  std::free(real);
-  return result;
+  std::string at = checked(path);
+  char target[PATH_MAX];
+  for (int links = 0; links < 40; ++links) {  // as many as the system follows
+    const ssize_t n = readlink(at.c_str(), target, sizeof(target));
+    if (n < 0) return at;
+    const std::string next(target, static_cast<size_t>(n));
+    at = next.starts_with('/') ? next : folder_of(at) + "/" + next;
+  }
+  throw cannot("write", path, ELOOP);
+}
+
+/// Removes what processes left that were killed while they wrote `path`. A file that was written a moment ago is
+/// spared: the folder may be shared with another machine, whose processes are not seen from here.
+void remove_leftovers(const std::string& path) {
+  constexpr auto kMoment = std::chrono::minutes(1);
+  namespace fs = std::filesystem;
+  const std::string start = fs::path(path).filename().string() + ".tmp-";
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder_of(path), ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with(start)) continue;
+    pid_t pid = 0;
+    const auto [end, failed] = std::from_chars(name.data() + start.size(), name.data() + name.size(), pid);
+    if (failed != std::errc() || *end != '-' || pid <= 0 || kill(pid, 0) == 0 || errno != ESRCH) continue;
+    const auto written = entry.last_write_time(ignored);
+    if (!ignored && fs::file_time_type::clock::now() - written > kMoment) fs::remove(entry.path(), ignored);
+  }
 }
 
 }  // namespace
@@ -62,6 +94,23 @@ std::string size_str(int64_t bytes) {
   char text[32];
   std::snprintf(text, sizeof(text), v < 10 ? "%.2f %s" : "%.1f %s", v, units[unit]);
   return text;
+}
+
+void read_file_into(const std::string& path, const std::function<std::byte*(size_t)>& room) {
+  Fd file(path);
+  struct stat info{};
+  if (fstat(file.fd, &info) != 0) throw cannot("read", path, errno);
+  if (!S_ISREG(info.st_mode)) throw cannot("read", path, S_ISDIR(info.st_mode) ? EISDIR : EINVAL);
+  auto bytes = static_cast<size_t>(info.st_size);
+  std::byte* to = room(bytes);
+  while (bytes > 0) {
+    const ssize_t n = read(file.fd, to, std::min<size_t>(bytes, 1 << 30));
+    if (n == 0) throw IoError("cannot read '" + path + "': it became shorter meanwhile");
+    if (n < 0 && errno != EINTR) throw cannot("read", path, errno);
+    if (n < 0) continue;
+    to += n;
+    bytes -= static_cast<size_t>(n);
+  }
 }
 
 std::string read_file(const std::string& path) {
@@ -102,6 +151,9 @@ AtomicFile::AtomicFile(const std::string& path, int64_t bytes) : path_(behind_li
   const bool exists = stat(path_.c_str(), &old) == 0;
   if (exists && !S_ISREG(old.st_mode)) {
     throw IoError("cannot write '" + path + "': it is " + (S_ISDIR(old.st_mode) ? "a folder" : "no regular file"));
+  }
+  if (exists && faccessat(AT_FDCWD, path_.c_str(), W_OK, AT_EACCESS) != 0) {
+    throw cannot("write", path, errno).fix("make the file writable (chmod u+w), or choose another name");
   }
   static std::atomic<unsigned> number{0};
   do {  // a killed process of the same id, as in a container that was started again, may have left files
@@ -162,6 +214,7 @@ void AtomicFile::commit() {
   if (closed != 0) fail(errno, "write");
   if (rename(temporary_.c_str(), path_.c_str()) != 0) fail(errno, "write");
   temporary_.clear();
+  remove_leftovers(path_);
   // The new name must survive a power cut as well; a file system that cannot do it has nothing to lose.
   const int folder = open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (folder >= 0) {

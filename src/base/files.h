@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,8 +15,12 @@ namespace thixo {
 /// The bytes of a file. IoError names the path and the system's reason.
 THIXO_API std::string read_file(const std::string& path);
 
+/// The same into memory that `room` gives when it is told the size.
+THIXO_API void read_file_into(const std::string& path, const std::function<std::byte*(size_t)>& room);
+
 /// A file mapped into memory, loaded page by page when it is touched. The pages are private: they may be written,
-/// the file never changes. It stays whole when the file's name is given to another file.
+/// the file never changes. It stays whole when the file's name is given to another file; who writes into the file
+/// itself, or cuts it, changes what is seen here, or ends the process.
 class THIXO_API MappedFile {
  public:
   explicit MappedFile(const std::string& path);

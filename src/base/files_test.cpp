@@ -6,9 +6,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <vector>
 
 #include "thixo/error.h"
 
@@ -66,6 +68,53 @@ TEST_F(Files, KeepsPermissionsAndLinks) {
   EXPECT_TRUE(fs::is_symlink(path("link")));
   EXPECT_EQ(read_file(path("a")), "new");
   EXPECT_EQ(fs::status(path("a")).permissions(), fs::perms(0600));
+}
+
+TEST_F(Files, ALinkToNoFileYetIsFollowed) {
+  fs::create_symlink("b", path("link"));
+  write_file(path("link"), "new");
+  EXPECT_TRUE(fs::is_symlink(path("link")));
+  EXPECT_EQ(read_file(path("b")), "new");
+  fs::create_symlink("loop", path("loop"));
+  EXPECT_THROW(write_file(path("loop"), "x"), Error);
+  EXPECT_TRUE(fs::is_symlink(path("loop")));
+}
+
+TEST_F(Files, AWriteProtectedFileStays) {
+  write_file(path("a"), "old");
+  fs::permissions(path("a"), fs::perms(0444));
+  fs::permissions(folder_, fs::perms(0777));
+  const uid_t before = geteuid();
+  ASSERT_EQ(seteuid(before == 0 ? 65534 : before), 0);  // root may write everything
+  std::string text;
+  try {
+    write_file(path("a"), "new");
+  } catch (const Error& e) {
+    text = e.what();
+  }
+  ASSERT_EQ(seteuid(before), 0);
+  EXPECT_NE(text.find("cannot write '" + path("a") + "': Permission denied\n  fix   make the file writable"),
+            std::string::npos)
+      << text;
+  EXPECT_EQ(read_file(path("a")), "old");
+  EXPECT_EQ(entries(), 1u);
+}
+
+TEST_F(Files, APathWithAZeroByteIsNone) {
+  const std::string name = path("a") + std::string("\0b", 2);
+  EXPECT_THROW(write_file(name, "x"), Error);
+  EXPECT_THROW(read_file(name), Error);
+  EXPECT_EQ(entries(), 0u);
+}
+
+TEST_F(Files, ReadsIntoGivenMemory) {
+  write_file(path("a"), "hello");
+  std::string to;
+  read_file_into(path("a"), [&](size_t bytes) {
+    to.resize(bytes);
+    return reinterpret_cast<std::byte*>(to.data());
+  });
+  EXPECT_EQ(to, "hello");
 }
 
 TEST_F(Files, MissingFileAndFolder) {
@@ -137,6 +186,19 @@ TEST_F(Files, KilledWhileWritingLeavesTheOldFile) {
   EXPECT_EQ(read_file(path("a")), "old");
   write_file(path("a"), "new");
   EXPECT_EQ(read_file(path("a")), "new") << "what the killed process left is not in the way";
+  ASSERT_EQ(entries(), 2u);
+  // Another's, one that lives, one that is fresh: these stay.
+  const std::string gone = path("a") + ".tmp-" + std::to_string(child) + "-";
+  const std::vector<std::string> kept = {path("b") + ".tmp-" + std::to_string(child) + "-0",
+                                         path("a") + ".tmp-" + std::to_string(getppid()) + "-0", gone + "7"};
+  for (const std::string& name : kept) write_file(name, "x");
+  for (const auto& entry : fs::directory_iterator(folder_)) {
+    if (entry.path() != gone + "7")
+      fs::last_write_time(entry, fs::file_time_type::clock::now() - std::chrono::hours(1));
+  }
+  write_file(path("a"), "again");
+  EXPECT_EQ(entries(), 4u);
+  for (const std::string& name : kept) EXPECT_TRUE(fs::exists(name)) << name;
 }
 
 TEST(SizeStr, Units) {

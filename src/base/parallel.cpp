@@ -43,7 +43,7 @@ int own_cores() {
 }
 
 int first_thread_count() {
-  if (int64_t n = env_int(Env::NumThreads); n > 0) return static_cast<int>(std::min<int64_t>(n, kMaxThreads));
+  if (int64_t n = env_int(Env::NumThreads, 0, kMaxThreads); n > 0) return static_cast<int>(n);
   if (const char* omp = std::getenv("OMP_NUM_THREADS")) {
     std::string_view text(omp);  // "8" or, per level, "8,2"
     int n = 0;
@@ -82,10 +82,11 @@ int get_num_threads() {
 }
 
 void set_num_threads(int n) {
-  if (n < 1) {
-    throw ValueError("set_num_threads: " + std::to_string(n) + " threads").need("a number of threads of at least 1");
+  if (n < 1 || n > kMaxThreads) {
+    throw ValueError("set_num_threads: " + std::to_string(n) + " threads")
+        .need("a number of threads from 1 to " + std::to_string(kMaxThreads));
   }
-  g_threads.store(std::min(n, kMaxThreads), std::memory_order_relaxed);
+  g_threads.store(n, std::memory_order_relaxed);
 }
 
 SerialThread::SerialThread() : before_(thread_is_serial()) { set_thread_serial(true); }

@@ -124,6 +124,7 @@ TEST(Parallel, AForkedChildRunsOnOneThread) {
 TEST(Parallel, ThreadCountMustBePositive) {
   EXPECT_THROW(set_num_threads(0), Error);
   EXPECT_THROW(set_num_threads(-3), Error);
+  EXPECT_THROW(set_num_threads(1000000), Error);
 }
 
 }  // namespace

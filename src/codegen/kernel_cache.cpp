@@ -129,6 +129,10 @@ std::string cache_folder() {
   return home != nullptr && *home != '\0' ? std::string(home) + "/.cache/thixo" : "";
 }
 
+bool cache_usable(const std::string& folder) {
+  return make_private_folder(folder) && access(folder.c_str(), W_OK | X_OK) == 0;
+}
+
 std::string cache_name(std::span<const Kernel> kernels) {
   std::string bytes;
   for (const Kernel& k : kernels) bytes += serialize(k);

@@ -35,6 +35,8 @@ std::string cache_name(std::span<const Kernel> kernels);
 
 /// The folder of the disk cache: THIXO_CACHE, else $XDG_CACHE_HOME/thixo, else ~/.cache/thixo; "" when it is off.
 std::string cache_folder();
+/// Whether compiled kernels can be kept there; the folder is made where there is none.
+bool cache_usable(const std::string& folder);
 
 /// The content of the cache file `name` with this machine code, and back; nullopt when it is not whole or belongs under
 /// another name. Public for tests and fuzzing.

@@ -3,20 +3,13 @@
 #include <string>
 
 #include "base/thread_state.h"
-#include "core/record.h"
+#include "core/record_of.h"
 #include "core/values.h"
 
 namespace thixo {
 namespace {
 
 THIXO_FAST_TLS ValueHook t_value_hook = nullptr;
-
-const TensorRecord& of(const Tensor& t, const char* what) {
-  if (t.defined()) [[likely]]
-    return *t.record();
-  throw ValueError(std::string(what) + " of an undefined tensor")
-      .fix("give it a value first: Tensor() alone is an empty handle");
-}
 
 size_t checked_dim(const TensorRecord& r, int64_t dim, const char* what) {
   const auto rank = static_cast<int64_t>(r.shape.size());
@@ -31,7 +24,7 @@ size_t checked_dim(const TensorRecord& r, int64_t dim, const char* what) {
 
 /// The record, when its values may be looked at.
 const TensorRecord& with_data(const Tensor& t, const char* what) {
-  const TensorRecord& r = of(t, what);
+  const TensorRecord& r = record_of(t, what);
   look_at_values(t, what);
   if (r.storage) [[likely]]
     return r;
@@ -53,6 +46,11 @@ Ref<TensorRecord> scalar_record(const Scalar& v, DType dtype) {
 
 }  // namespace
 
+void throw_undefined(const char* what) {
+  throw ValueError(std::string(what) + " of an undefined tensor")
+      .fix("give it a value first: Tensor() alone is an empty handle");
+}
+
 void look_at_values(const Tensor& t, const char* what) {
   if (t_value_hook != nullptr) [[unlikely]]
     t_value_hook(t, what);
@@ -71,45 +69,45 @@ Tensor::Tensor(Scalar value)
                               : value.kind() == DType::C128 ? complex_type(default_dtype())
                                                             : value.kind())) {}
 
-DType Tensor::dtype() const { return of(*this, "dtype").dtype; }
-Device Tensor::device() const { return of(*this, "device").device; }
-const Shape& Tensor::shape() const { return of(*this, "shape").shape; }
-const Strides& Tensor::strides() const { return of(*this, "strides").strides; }
+DType Tensor::dtype() const { return record_of(*this, "dtype").dtype; }
+Device Tensor::device() const { return record_of(*this, "device").device; }
+const Shape& Tensor::shape() const { return record_of(*this, "shape").shape; }
+const Strides& Tensor::strides() const { return record_of(*this, "strides").strides; }
 
 Dim Tensor::size(int64_t dim) const {
-  const TensorRecord& r = of(*this, "size");
+  const TensorRecord& r = record_of(*this, "size");
   return r.shape[checked_dim(r, dim, "size")];
 }
 
 int64_t Tensor::stride(int64_t dim) const {
-  const TensorRecord& r = of(*this, "stride");
+  const TensorRecord& r = record_of(*this, "stride");
   return r.strides[checked_dim(r, dim, "stride")];
 }
 
-int64_t Tensor::storage_offset() const { return of(*this, "storage_offset").offset; }
-int64_t Tensor::dim() const { return static_cast<int64_t>(of(*this, "dim").shape.size()); }
-Dim Tensor::numel() const { return numel_of(of(*this, "numel").shape); }
+int64_t Tensor::storage_offset() const { return record_of(*this, "storage_offset").offset; }
+int64_t Tensor::dim() const { return static_cast<int64_t>(record_of(*this, "dim").shape.size()); }
+Dim Tensor::numel() const { return numel_of(record_of(*this, "numel").shape); }
 
 size_t Tensor::nbytes() const {
-  const TensorRecord& r = of(*this, "nbytes");
+  const TensorRecord& r = record_of(*this, "nbytes");
   return static_cast<size_t>(numel_of(r.shape).value()) * item_size(r.dtype);
 }
 
 bool Tensor::is_contiguous(MemoryFormat format) const {
-  const TensorRecord& r = of(*this, "is_contiguous");
+  const TensorRecord& r = record_of(*this, "is_contiguous");
   return format == MemoryFormat::ChannelsLast ? is_channels_last(r.shape, r.strides)
                                               : thixo::is_contiguous(r.shape, r.strides);
 }
 
-bool Tensor::is_view() const { return static_cast<bool>(of(*this, "is_view").view); }
+bool Tensor::is_view() const { return static_cast<bool>(record_of(*this, "is_view").view); }
 
 Tensor Tensor::base() const {
-  const TensorRecord& r = of(*this, "base");
+  const TensorRecord& r = record_of(*this, "base");
   return r.view ? r.view->base : Tensor();
 }
 
 uint32_t Tensor::version() const {
-  const TensorRecord& r = of(*this, "version");
+  const TensorRecord& r = record_of(*this, "version");
   return r.storage ? r.storage->version : 0;
 }
 
@@ -126,7 +124,7 @@ void* Tensor::checked_data(DType want) const {
 }
 
 Scalar Tensor::item_scalar() const {
-  const TensorRecord& r = of(*this, "item");
+  const TensorRecord& r = record_of(*this, "item");
   if (const Dim n = numel_of(r.shape); n != 1) {
     throw ValueError("item: the tensor has " + n.str() + " elements")
         .got(describe(*this))

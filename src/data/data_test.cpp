@@ -132,6 +132,25 @@ TEST(DataLoader, ResumesInTheMiddleOfAnEpoch) {
   EXPECT_FALSE(from.next().has_value());
 }
 
+TEST(DataLoader, BeginsWithinTheEpochOnly) {
+  DataLoader loader(numbers(10), {.batch_size = 4});
+  EXPECT_THROW(loader.iterate(-1), Error);
+  EXPECT_THROW(loader.iterate(4), Error);
+  EXPECT_EQ(loader.epoch(), 0) << "no epoch was begun";
+  EXPECT_FALSE(loader.iterate(3).next().has_value()) << "the end of one";
+}
+
+TEST(DataLoader, ASizeIsNotNegative) {
+  struct Odd : Dataset {
+    int64_t size() const override { return -3; }
+    TensorList get(int64_t) const override { return {}; }
+  };
+  DataLoader loader(make_ref<Odd>());
+  EXPECT_THROW(loader.size(), Error);
+  EXPECT_THROW(loader.iterate(), Error);
+  EXPECT_THROW(loader.order(0), Error);
+}
+
 TEST(DataLoader, EachEpochDrawsItsSeed) {
   auto loader = [](Generator* g) {
     return DataLoader(numbers(50), {.batch_size = 50, .shuffle = true, .generator = g});

@@ -7,6 +7,12 @@
 namespace thixo::data {
 namespace {
 
+int64_t size_of(const Dataset& d) {
+  const int64_t n = d.size();
+  if (n >= 0) return n;
+  throw ValueError("DataLoader: the data set's size() is " + std::to_string(n)).need("size() >= 0");
+}
+
 uint64_t number(const std::array<uint32_t, 4>& block) { return static_cast<uint64_t>(block[0]) << 32 | block[1]; }
 
 }  // namespace
@@ -31,7 +37,7 @@ DataLoader::DataLoader(Ref<Dataset> dataset, LoaderOptions options)
 DataLoader::~DataLoader() = default;
 
 int64_t DataLoader::size() const {
-  const int64_t n = dataset_->size(), b = options_.batch_size;
+  const int64_t n = size_of(*dataset_), b = options_.batch_size;
   return options_.drop_last ? n / b : (n + b - 1) / b;
 }
 
@@ -42,7 +48,7 @@ std::vector<int64_t> DataLoader::order(int64_t epoch) const {
 }
 
 std::vector<int64_t> DataLoader::shuffled(uint64_t seed, int64_t epoch) const {
-  std::vector<int64_t> order(static_cast<size_t>(dataset_->size()));
+  std::vector<int64_t> order(static_cast<size_t>(size_of(*dataset_)));
   std::iota(order.begin(), order.end(), 0);
   if (options_.shuffle) shuffle(&order, seed, static_cast<uint64_t>(epoch));
   return order;
@@ -76,6 +82,11 @@ std::unique_ptr<Prefetch> DataLoader::prefetch(Fetch fetch, int64_t from) {
 }
 
 DataLoader::Iterator DataLoader::iterate(int64_t from) {
+  const int64_t batches = size();
+  if (from < 0 || from > batches) {
+    throw IndexError("DataLoader: iterate from batch " + std::to_string(from) + " of " + std::to_string(batches))
+        .need("a batch from 0 to " + std::to_string(batches));
+  }
   return Iterator(prefetch(
       [dataset = dataset_, collate = options_.collate](std::span<const int64_t> indices, const std::atomic<bool>&) {
         if (!collate) return std::make_shared<TensorList>(dataset->batch(indices));

@@ -42,8 +42,45 @@ Bytes map_file(const std::string& path) {
   return {data, std::move(file), path};
 }
 
+Bytes read_bytes(const std::string& path) {
+  auto memory = std::make_shared<Tensor>();  // counted and aligned as all tensors' memory
+  std::span<std::byte> data;
+  read_file_into(path, [&](size_t bytes) {
+    *memory = empty({static_cast<int64_t>(bytes)}, {.dtype = uint8});
+    data = {static_cast<std::byte*>(memory->raw_data()), bytes};
+    return data.data();
+  });
+  return {data, std::move(memory), path};
+}
+
 Error invalid_file(const std::string& name, const char* format, const std::string& reason) {
   return IoError("'" + name + "' is no valid " + format + " file: " + reason);
+}
+
+Error too_many_dims(const std::string& what) {
+  const std::string most = std::to_string(kMaxRank);
+  return NotImplementedError(what + " has more than " + most + " dims").need("at most " + most + " dims");
+}
+
+bool is_utf8(std::string_view text) {
+  for (size_t at = 0; at < text.size();) {
+    const auto lead = static_cast<unsigned char>(text[at++]);
+    const int more = lead < 0x80                   ? 0
+                     : lead >= 0xc2 && lead < 0xe0 ? 1
+                     : lead >> 4 == 0xe            ? 2
+                     : lead >> 3 == 0x1e           ? 3
+                                                   : -1;
+    if (more < 0 || static_cast<size_t>(more) > text.size() - at) return false;
+    uint32_t code = more == 0 ? lead : lead & (0x3fu >> more);
+    for (int i = 0; i < more; ++i, ++at) {
+      const auto c = static_cast<unsigned char>(text[at]);
+      if (c >> 6 != 2) return false;
+      code = code << 6 | (c & 0x3fu);
+    }
+    const uint32_t least = more == 3 ? 0x10000 : more == 2 ? 0x800 : 0;
+    if (code < least || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) return false;
+  }
+  return true;
 }
 
 int64_t checked_bytes(const Shape& shape, DType dtype) {

@@ -30,11 +30,19 @@ struct Bytes {
   }
 };
 
-/// The bytes of a file, mapped.
+/// The bytes of a file, mapped: as the file changes in place, so do they.
 Bytes map_file(const std::string& path);
+/// The bytes of a file as they are now.
+Bytes read_bytes(const std::string& path);
 
 /// IoError "'x.npy' is no valid npy file: ...".
 Error invalid_file(const std::string& name, const char* format, const std::string& reason);
+
+/// A valid file may hold what this library cannot.
+Error too_many_dims(const std::string& what);
+
+/// Names in files become texts of other languages, which have no other bytes.
+bool is_utf8(std::string_view text);
 
 /// The size in bytes, or -1 when it does not fit an int64. Sizes are not negative.
 int64_t checked_bytes(const Shape& shape, DType dtype);

@@ -62,7 +62,11 @@ template <class Managed> Managed* make_export(const Tensor& t) {
 }
 
 template <class Managed> void finish(Managed* m) {
-  if (m->deleter != nullptr) m->deleter(m);
+  if (m != nullptr && m->deleter != nullptr) m->deleter(m);
+}
+
+void check_given(const void* m) {
+  if (m == nullptr) throw ValueError("from_dlpack: a null pointer");
 }
 
 template <class Managed> Tensor import(Managed* m) {
@@ -97,9 +101,13 @@ DLManagedTensorVersioned* to_dlpack_versioned(const Tensor& t) {
   return m;
 }
 
-Tensor from_dlpack(DLManagedTensor* m) { return import(m); }
+Tensor from_dlpack(DLManagedTensor* m) {
+  check_given(m);
+  return import(m);
+}
 
 Tensor from_dlpack(DLManagedTensorVersioned* m) {
+  check_given(m);
   if (m->version.major != 1) {
     throw NotImplementedError("from_dlpack: DLPack version " + std::to_string(m->version.major)).need("version 1");
   }

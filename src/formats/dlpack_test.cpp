@@ -121,5 +121,11 @@ TEST(DLPack, ReadOnlyAndLaterVersionsAreRefused) {
   delete_dlpack(v);
 }
 
+TEST(DLPack, NullIsNoTensor) {
+  EXPECT_THROW(from_dlpack(static_cast<DLManagedTensor*>(nullptr)), Error);
+  EXPECT_THROW(from_dlpack(static_cast<DLManagedTensorVersioned*>(nullptr)), Error);
+  delete_dlpack(static_cast<DLManagedTensor*>(nullptr));
+}
+
 }  // namespace
 }  // namespace thixo

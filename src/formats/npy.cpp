@@ -60,7 +60,7 @@ Tensor read_npy(const Bytes& file, size_t begin, size_t end) {
 }
 
 Tensor load_npy(const std::string& path) {
-  const Bytes file = map_file(path);
+  const Bytes file = read_bytes(path);
   return read_npy(file, 0, file.data.size());
 }
 

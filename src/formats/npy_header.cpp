@@ -97,10 +97,10 @@ void read_descr(Cursor& c, NpyHeader& h, const std::string& file) {
       .need("bool, integers, f2, f4, f8, c8 or c16");
 }
 
-void read_shape(Cursor& c, NpyHeader& h) {
+void read_shape(Cursor& c, NpyHeader& h, const std::string& file) {
   c.need('(');
   while (!c.take(')')) {
-    if (h.shape.size() == kMaxRank) throw c.bad("it has more than " + std::to_string(kMaxRank) + " dims");
+    if (h.shape.size() == kMaxRank) throw too_many_dims("'" + file + "'");
     h.shape.push_back(c.number());
     if (!c.take(',')) {
       c.need(')');
@@ -124,7 +124,7 @@ NpyHeader parse_npy_header(std::string_view text, const std::string& name) {
     *seen = true;
     if (seen == &descr) read_descr(c, h, name);
     if (seen == &order) h.fortran_order = c.boolean();
-    if (seen == &shape) read_shape(c, h);
+    if (seen == &shape) read_shape(c, h, name);
     if (!c.take(',')) {
       c.need('}');
       break;

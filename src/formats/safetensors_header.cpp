@@ -90,7 +90,7 @@ class Reader : public nlohmann::json_sax<nlohmann::json> {
     SafetensorsEntry* e = out_.entries.empty() ? nullptr : &out_.entries.back();
     if (place_ == Place::Shape) {
       if (n > INT64_MAX / 2) throw bad_entry("has a size of " + std::to_string(n));
-      if (e->shape.size() == kMaxRank) throw bad_entry("has more than " + std::to_string(kMaxRank) + " dims");
+      if (e->shape.size() == kMaxRank) throw too_many_dims("tensor " + in_quotes(key_) + " of '" + file_ + "'");
       e->shape.push_back(static_cast<int64_t>(n));
       return true;
     }

@@ -89,6 +89,7 @@ class Archive {
     if (size_t{name_size} + extra_size > size_ - names) throw bad("its directory is damaged");
     ZipEntry e;
     e.name = file_.text(names, name_size);
+    if (!is_utf8(e.name)) throw bad("a name in it is no UTF-8");
     widen(names + name_size, extra_size, {&size, &packed, &local});
     if ((flags & 1) != 0) throw NotImplementedError("'" + file_.name + "' is encrypted");
     if (method != 0) {
@@ -146,6 +147,6 @@ TensorMap read_npz(const Bytes& file) {
   return result;
 }
 
-TensorMap load_npz(const std::string& path) { return read_npz(map_file(path)); }
+TensorMap load_npz(const std::string& path) { return read_npz(read_bytes(path)); }
 
 }  // namespace thixo

@@ -8,6 +8,15 @@
 namespace thixo {
 namespace {
 
+/// What a composite is made of, or a transform makes of a call, has places and names of the library: errors get the
+/// call's. A private op is none that the user called.
+void name_call(Error& e, const Call& call) {
+  e.at_call(call.at);
+  const std::string_view headline = e.headline(), inner = headline.substr(0, headline.find(": "));
+  if (call.op->schema.is_private || inner == call.op->name() || find_op(inner) == nullptr) return;
+  e.in_op(call.op->name());
+}
+
 /// A value with a level while there is none outlived its transform: interpreter_at() says so.
 inline int highest_level(std::span<const Tensor> tensors) {
   int level = 0;
@@ -55,6 +64,14 @@ bool only_watched(const DispatchState& s) {
   return std::all_of(s.bottom.begin(), s.bottom.end(), [](const Interpreter* i) { return i->watches(); });
 }
 
+/// The tensor that an in-place or out= form writes.
+void check_target(const Call& call, const Tensor& t, const char* name) {
+  if (t.defined()) [[likely]]
+    return;
+  throw call.error(ErrorKind::Value, std::string(name) + " is an undefined tensor")
+      .fix("give it a value first: Tensor() alone is an empty handle");
+}
+
 void check_out(const Call& call, const Spec& spec, const Tensor& out) {
   if (!(spec.shape == out.shape())) {
     throw call.error(ErrorKind::Shape,
@@ -64,14 +81,6 @@ void check_out(const Call& call, const Spec& spec, const Tensor& out) {
     throw call.error(ErrorKind::DType, "out is " + std::string(dtype_name(out.dtype())) + " but the result, " +
                                            std::string(dtype_name(spec.dtype)) + ", cannot be cast to it");
   }
-}
-
-/// What a composite is made of, or a transform makes of a call, has places in the library, and perhaps a name that only
-/// the library knows: errors get the call's.
-void in_call(Error& e, const Call& call) {
-  e.at_call(call.at);
-  const OpDef* inner = find_op(std::string_view(e.headline()).substr(0, e.headline().find(": ")));
-  if (inner != nullptr && inner->schema.is_private && !call.op->schema.is_private) e.in_op(call.op->name());
 }
 
 /// The operands of a comparison of float16 or bfloat16 with a number, which is compared as one of that dtype: 0.1 is
@@ -168,7 +177,7 @@ Values dispatch(const Call& call) try {
   if (level > 0) return interpreter_at(level).apply(call);
   return dispatch_bottom(call, s.bottom.size());
 } catch (Error& e) {
-  in_call(e, call);
+  name_call(e, call);
   throw;
 }
 
@@ -183,6 +192,7 @@ void dispatch_into(const Call& call, std::span<const Tensor> out, size_t depth) 
 }
 
 void dispatch_inplace(const Call& call, const Tensor& self) try {
+  check_target(call, self, "what it writes");
   const DispatchState& s = dispatch_state();
   if (call.op->checks_kinds) check_kinds(call);
   const int level = highest_level(call, s);
@@ -194,11 +204,12 @@ void dispatch_inplace(const Call& call, const Tensor& self) try {
   }
   dispatch_table().tape_write(self, dispatch1(call), call);
 } catch (Error& e) {
-  in_call(e, call);
+  name_call(e, call);
   throw;
 }
 
 void dispatch_out(const Call& call, std::span<const Tensor> out) try {
+  for (const Tensor& t : out) check_target(call, t, "out");
   if (dispatch_state().grad_enabled && (wants_grad(call, 0) || has_history(out[0]))) {
     throw call
         .error(ErrorKind::Value, "out= does not support automatic differentiation, but an argument requires a gradient")
@@ -224,7 +235,7 @@ void dispatch_out(const Call& call, std::span<const Tensor> out) try {
   dispatch_into(call, out, s.bottom.size());
   for (const Tensor& t : out) note_write(t, call.op, call.at);
 } catch (Error& e) {
-  in_call(e, call);
+  name_call(e, call);
   throw;
 }
 

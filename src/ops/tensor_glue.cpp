@@ -1,6 +1,7 @@
 // Members of Tensor that are ops in disguise: copies, conversions and indexing.
 #include <algorithm>
 
+#include "core/record_of.h"
 #include "ir/dispatch.h"
 #include "thixo/tensor.h"
 
@@ -17,9 +18,13 @@ void assign_inplace(const Tensor& self, const Tensor& source, const SourceLoc& a
   dispatch_inplace(Call{op, in, {}, at}, self);
 }
 
-Error index_error(const Tensor& t, const std::string& what) {
-  return IndexError("index: " + what).got("x: " + std::string(dtype_short_name(t.dtype())) + shape_str(t.shape()));
+Error index_error(const Tensor& t, const std::string& what, const SourceLoc& at) {
+  Error e = IndexError("index: " + what).got("x: " + std::string(dtype_short_name(t.dtype())) + shape_str(t.shape()));
+  if (at.line() != 0) e.at(at);
+  return e;
 }
+
+SourceLoc place_of(std::span<const TensorIndex> at) { return at.empty() ? SourceLoc() : at[0].at(); }
 
 /// How many dims of the tensor an index entry takes.
 int64_t consumed(const TensorIndex& i) {
@@ -54,10 +59,10 @@ Tensor apply_basic(const Tensor& x, std::span<const TensorIndex> at, TensorList*
     used += consumed(i);
     ellipses += std::holds_alternative<Ellipsis_>(i.value()) ? 1 : 0;
   }
-  if (ellipses > 1) throw index_error(x, "an index can have only one ellipsis");
+  if (ellipses > 1) throw index_error(x, "an index can have only one ellipsis", place_of(at));
   if (used > x.dim()) {
-    throw index_error(x,
-                      "too many indices: " + std::to_string(used) + " for a tensor of rank " + std::to_string(x.dim()));
+    const std::string rank = std::to_string(x.dim());
+    throw index_error(x, "too many indices: " + std::to_string(used) + " for a tensor of rank " + rank, place_of(at));
   }
   Tensor y = x;
   int64_t d = 0;
@@ -69,17 +74,17 @@ Tensor apply_basic(const Tensor& x, std::span<const TensorIndex> at, TensorList*
   for (const TensorIndex& i : at) {
     const auto& v = i.value();
     if (const int64_t* n = std::get_if<int64_t>(&v)) {
-      y = y.select(d, *n);
+      y = y.select(d, *n, i.at());
     } else if (const Slice* s = std::get_if<Slice>(&v)) {
       bool whole = !s->start && !s->stop && s->step == 1;
       if (!whole)
         y = y.slice(d, s->start ? std::optional<Dim>(*s->start) : std::nullopt,
-                    s->stop ? std::optional<Dim>(*s->stop) : std::nullopt, s->step);
+                    s->stop ? std::optional<Dim>(*s->stop) : std::nullopt, s->step, i.at());
       ++d;
     } else if (std::holds_alternative<Ellipsis_>(v)) {
       d += x.dim() - used;
     } else if (std::holds_alternative<NewAxis_>(v)) {
-      y = y.unsqueeze(d++);
+      y = y.unsqueeze(d++, i.at());
     } else {
       const Tensor& t = std::get<Tensor>(v);
       if (t.dtype() != DType::Bool) {
@@ -95,13 +100,15 @@ Tensor apply_basic(const Tensor& x, std::span<const TensorIndex> at, TensorList*
         put(t.reshape({1}).nonzero().select(1, 0));
         continue;
       }
-      Tensor places = t.nonzero();
+      Tensor places = t.nonzero(i.at());
       for (int64_t k = 0; k < t.dim(); ++k) {
         if (!(t.size(k) == y.size(d))) {
-          throw index_error(x, "a mask of shape " + shape_str(t.shape()) + " does not fit dim " + std::to_string(d) +
-                                   " of size " + y.size(d).str());
+          throw index_error(x,
+                            "a mask of shape " + shape_str(t.shape()) + " does not fit dim " + std::to_string(d) +
+                                " of size " + y.size(d).str(),
+                            i.at());
         }
-        put(places.select(1, k));
+        put(places.select(1, k, i.at()));
       }
     }
   }
@@ -132,11 +139,13 @@ Tensor Tensor::to(Device d, SourceLoc at) const {
 }
 
 Tensor& Tensor::copy_(const TensorArg& source) {
+  record_of(*this, "copy_");
   assign_inplace(*this, source.tensor(), source.at());
   return *this;
 }
 
 Tensor& Tensor::fill_(Scalar value) {
+  record_of(*this, "fill_");
   TensorArg v(value);
   assign_inplace(*this, v.tensor(), {});
   return *this;
@@ -145,7 +154,7 @@ Tensor& Tensor::fill_(Scalar value) {
 Tensor Tensor::index(std::span<const TensorIndex> at) const {
   TensorList tensors;
   Tensor y = apply_basic(*this, at, &tensors);
-  return tensors.empty() ? y : y.index(tensors);
+  return tensors.empty() ? y : y.index(tensors, place_of(at));
 }
 Tensor Tensor::index(std::initializer_list<TensorIndex> at) const {
   return index(std::span<const TensorIndex>(at.begin(), at.size()));
@@ -157,11 +166,11 @@ Tensor& Tensor::index_put_(std::span<const TensorIndex> at, const TensorArg& val
   Tensor y = apply_basic(*this, at, &tensors);
   const Tensor v = without_leading_ones(value.tensor());
   if (!tensors.empty()) {
-    y.index_put_(tensors, v.to(dtype()), accumulate);
+    y.index_put_(tensors, TensorArg(v.to(dtype(), value.at()), value.at()), accumulate, value.at());
   } else if (accumulate) {
-    y.add_(v);
+    y.add_(TensorArg(v, value.at()));
   } else {
-    y.copy_(v);
+    y.copy_(TensorArg(v, value.at()));
   }
   return *this;
 }

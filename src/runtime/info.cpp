@@ -108,7 +108,11 @@ Finding cache() {
             .ok = false,
             .fix = "set THIXO_CACHE to a folder of your own that nobody else may write to"};
   }
-  return {.name = "compile cache", .value = folder, .fix = {}};
+  const bool ok = codegen::cache_usable(folder);
+  return {.name = "compile cache",
+          .value = folder + (ok ? "" : ": not usable, so every process compiles anew"),
+          .ok = ok,
+          .fix = ok ? "" : "set THIXO_CACHE to a folder of your own, writable by you alone (chmod 700)"};
 }
 
 }  // namespace

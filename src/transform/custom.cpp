@@ -173,6 +173,7 @@ void check_written(const Function& f, const TensorList& written, const TensorLis
 }  // namespace
 
 TensorList apply(Ref<Function> f, const TensorList& inputs, SourceLoc at) {
+  if (!f) throw ValueError("apply: the function is null").at(at);
   auto context = std::make_unique<Context>();
   Context& c = *context;
   const int level = highest_level(inputs);

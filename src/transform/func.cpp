@@ -9,16 +9,17 @@
 namespace thixo::func {
 namespace {
 
+size_t wrapped(int argnum, size_t n, const char* what) {
+  const int64_t i = argnum < 0 ? argnum + static_cast<int64_t>(n) : argnum;
+  if (i >= 0 && i < static_cast<int64_t>(n)) return static_cast<size_t>(i);
+  throw IndexError(std::string(what) + ": argnums has " + std::to_string(argnum) + " but the function got " +
+                   std::to_string(n) + " inputs");
+}
+
 std::vector<bool> chosen(const ArgNums& argnums, size_t n, const char* what) {
+  if (argnums.empty()) throw ValueError(std::string(what) + ": argnums is empty").need("the numbers of some inputs");
   std::vector<bool> out(n, false);
-  for (int a : argnums) {
-    const int64_t i = a < 0 ? a + static_cast<int64_t>(n) : a;
-    if (i < 0 || i >= static_cast<int64_t>(n)) {
-      throw IndexError(std::string(what) + ": argnums has " + std::to_string(a) + " but the function got " +
-                       std::to_string(n) + " inputs");
-    }
-    out[static_cast<size_t>(i)] = true;
-  }
+  for (int a : argnums) out[wrapped(a, n, what)] = true;
   return out;
 }
 
@@ -50,7 +51,7 @@ TensorList run_grad(const Fn& f, const TensorList& inputs, const ArgNums& argnum
     if (wanted[i]) check_differentiable(inputs[i], i, "grad");
     inside.push_back(level.enter(inputs[i], wanted[i]));
   }
-  for (int a : argnums) leaves.push_back(inside[static_cast<size_t>(a < 0 ? a + static_cast<int>(inputs.size()) : a)]);
+  for (int a : argnums) leaves.push_back(inside[wrapped(a, inputs.size(), "grad")]);
   TensorList out = f(inside);
   check_scalar(out);
   const Pullback back(level, TensorList{out[0]}, leaves);
@@ -184,11 +185,10 @@ struct Chosen {
   Fn f;
 };
 Chosen choose(const Fn& f, const TensorList& inputs, const ArgNums& argnums, const char* what) {
-  chosen(argnums, inputs.size(), what);  // the check
   std::vector<size_t> places;
   TensorList values;
   for (int a : argnums) {
-    places.push_back(static_cast<size_t>(a < 0 ? a + static_cast<int>(inputs.size()) : a));
+    places.push_back(wrapped(a, inputs.size(), what));
     values.push_back(inputs[places.back()]);
   }
   Fn part = [f, inputs, places](const TensorList& x) {

@@ -20,6 +20,7 @@ LevelInterpreter::LevelInterpreter() : transform_(++g_transforms) {
 LevelInterpreter::~LevelInterpreter() { dispatch_state().levels.pop_back(); }
 
 bool LevelInterpreter::owns(const Tensor& t) const {
+  if (!t.defined()) return false;
   const TensorRecord& r = *t.record();
   if (!r.wrapper || r.wrapper->level != level_) return false;
   if (wrapped(r).transform != transform_) throw used_after_its_transform();

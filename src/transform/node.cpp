@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/record_of.h"
 #include "ir/dispatch.h"
 #include "transform/interpreter.h"
 
@@ -105,7 +106,7 @@ void refresh_view(const Tensor& t) {
 }
 
 Edge gradient_edge(const Tensor& t) {
-  TensorRecord* r = t.record();
+  TensorRecord* r = &record_of(t, "the gradient");
   if (r->view && view_is_stale(*r)) refresh_view(t);
   if (!r->grad) return {};
   if (r->grad->node) return {r->grad->node, static_cast<int32_t>(r->grad->output)};

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "core/record_of.h"
 #include "ir/dispatch.h"
 #include "thixo/autograd.h"
 #include "transform/interpreter.h"
@@ -17,6 +18,11 @@ std::atomic<int64_t> g_hook_id{0};
 /// A recorder wants to know which gradients the program finds and which it sets.
 void note_grad(const Tensor& t, bool read) {
   if (Recorder* r = Recorder::active()) r->note_grad(t.record(), read);
+}
+
+/// A hook that is not there would be noticed in the middle of backward only.
+template <class F> void check_hook(const F& f, const char* what) {
+  if (!f) throw ValueError(std::string(what) + ": the hook is an empty function");
 }
 
 bool takes_part(const TensorRecord& r) { return r.grad && (r.grad->requires_grad || r.grad->node); }
@@ -43,7 +49,7 @@ bool is_grad_enabled() { return dispatch_state().grad_enabled; }
 void set_grad_enabled(bool on) { dispatch_state().grad_enabled = on; }
 
 bool Tensor::requires_grad() const {
-  const TensorRecord& r = *record();
+  const TensorRecord& r = record_of(*this, "requires_grad");
   if (r.view && view_is_stale(r)) refresh_view(*this);
   return takes_part(r);
 }
@@ -64,13 +70,15 @@ Tensor& Tensor::requires_grad_(bool on) {
 }
 
 bool Tensor::is_leaf() const {
-  if (record()->view && view_is_stale(*record())) refresh_view(*this);
-  return !record()->grad || !record()->grad->node;
+  const TensorRecord& r = record_of(*this, "is_leaf");
+  if (r.view && view_is_stale(r)) refresh_view(*this);
+  return !r.grad || !r.grad->node;
 }
 
 Tensor Tensor::grad() const {
+  const TensorRecord& r = record_of(*this, "grad");
   note_grad(*this, true);
-  return record()->grad ? record()->grad->grad : Tensor();
+  return r.grad ? r.grad->grad : Tensor();
 }
 
 void Tensor::set_grad(const Tensor& g) {
@@ -84,8 +92,9 @@ void Tensor::set_grad(const Tensor& g) {
 }
 
 void Tensor::zero_grad() {
+  const TensorRecord& r = record_of(*this, "zero_grad");
   note_grad(*this, false);
-  if (record()->grad) record()->grad->grad = Tensor();
+  if (r.grad) r.grad->grad = Tensor();
 }
 
 void Tensor::retain_grad() {
@@ -98,10 +107,14 @@ void Tensor::retain_grad() {
   m.tape_node()->hooks().retained.push_back(&m);
 }
 
-Ref<Object> Tensor::grad_fn() const { return is_leaf() ? Ref<Object>() : record()->grad->node; }
+Ref<Object> Tensor::grad_fn() const {
+  record_of(*this, "grad_fn");
+  return is_leaf() ? Ref<Object>() : record()->grad->node;
+}
 std::string Tensor::grad_fn_name() const { return is_leaf() ? "" : tape_meta(*this).tape_node()->shown_name(); }
 
 int64_t Tensor::register_hook(std::function<Tensor(const Tensor&)> f) const {
+  check_hook(f, "register_hook");
   if (!requires_grad()) {
     throw ValueError("register_hook: the tensor does not require gradients")
         .got(describe(*this))
@@ -118,7 +131,7 @@ int64_t Tensor::register_hook(std::function<Tensor(const Tensor&)> f) const {
 }
 
 void Tensor::remove_hook(int64_t id) const {
-  if (!record()->grad) return;
+  if (!record_of(*this, "remove_hook").grad) return;
   TapeMeta& m = tape_meta(*this);
   auto same = [&](const auto& h) { return h.first == id; };
   std::erase_if(m.hooks, same);
@@ -129,7 +142,7 @@ void Tensor::remove_hook(int64_t id) const {
 }
 
 Tensor Tensor::detach(SourceLoc) const {
-  const TensorRecord& r = *record();
+  const TensorRecord& r = record_of(*this, "detach");
   Tensor out = alias(*this);
   if (!r.wrapper) return out;
   // Cut at every level: a copy of the wrapper around the detached value, without tangent.
@@ -157,6 +170,7 @@ Tensor& Tensor::detach_() {
 }
 
 void Tensor::backward(const Tensor& gradient, bool retain_graph, bool create_graph) const {
+  record_of(*this, "backward");
   autograd::backward({*this}, gradient.defined() ? TensorList{gradient} : TensorList{},
                      {.retain_graph = retain_graph || create_graph, .create_graph = create_graph});
 }
@@ -164,6 +178,7 @@ void Tensor::backward(const Tensor& gradient, bool retain_graph, bool create_gra
 namespace autograd {
 
 int64_t register_post_accumulate_grad_hook(const Tensor& leaf, std::function<void(const Tensor&)> f) {
+  check_hook(f, "register_post_accumulate_grad_hook");
   if (!leaf.is_leaf() || !leaf.requires_grad()) {
     throw ValueError("register_post_accumulate_grad_hook: only a leaf that requires gradients accumulates one")
         .got(describe(leaf));

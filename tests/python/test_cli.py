@@ -1,12 +1,15 @@
 """The thixo command as a user runs it: its help, its exit statuses, the demo."""
 
+import fcntl
 import json
 import os
 import pathlib
 import re
 import resource
 import signal
+import struct
 import subprocess
+import termios
 import time
 
 import pytest
@@ -37,9 +40,33 @@ def test_version():
     assert thixo("--version").stdout.strip() == f"thixo {version}"
 
 
-@pytest.mark.parametrize("args", [["dance"], ["demo", "--epochs", "0"], ["demo", "--no-such-option"]])
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["dance"],
+        ["demo", "--no-such-option"],
+        ["demo", "--epochs", "0"],
+        ["demo", "--seed", "99999999999999999999"],
+        ["demo", "--seed", "-1"],
+        ["demo", "--lr", "nan"],
+        ["demo", "--lr", "-1"],
+        ["demo", "--weight-decay", "nan"],
+        ["demo", "--dropout", "nan"],
+        ["demo", "--smoothing", "nan"],
+    ],
+)
 def test_wrong_usage_is_status_2(args):
-    assert thixo(*args).returncode == 2
+    result = thixo(*args)
+    assert result.returncode == 2
+    assert "epoch" not in result.stdout
+
+
+@pytest.mark.parametrize("args", [["ops"], ["doctor"], ["--help"]])
+def test_output_that_is_lost_is_an_error(args):
+    with open("/dev/full", "w") as full:
+        result = subprocess.run([THIXO, *args], stdout=full, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    assert result.returncode == 1
+    assert "the output could not be written (No space left on device)" in result.stderr
 
 
 def test_ops_as_json():
@@ -62,6 +89,21 @@ def test_doctor():
     found = json.loads(thixo("doctor", "--json").stdout)
     assert {"processor", "threads", "kernel pack", "compiler"} <= {f["name"] for f in found["findings"]}
     assert "THIXO_NUM_THREADS" in thixo("doctor").stdout
+
+
+def test_doctor_says_that_a_cache_cannot_be_used(tmp_path):
+    (tmp_path / "file").write_text("")
+    found = json.loads(thixo("doctor", "--json", env={**ENVIRONMENT, "THIXO_CACHE": str(tmp_path / "file")}).stdout)
+    (cache,) = [f for f in found["findings"] if f["name"] == "compile cache"]
+    assert not cache["ok"] and "not usable" in cache["value"] and cache["fix"]
+
+
+@pytest.mark.parametrize("count", ["-1", "99999999999", "four"])
+def test_a_thread_count_that_cannot_be_is_an_error(count):
+    result = thixo("doctor", env={**ENVIRONMENT, "THIXO_NUM_THREADS": count})
+    assert result.returncode == 1
+    assert f"THIXO_NUM_THREADS is '{count}'" in result.stderr
+    assert "a whole number from 0 to 1024" in result.stderr
 
 
 def test_demo_trains_saves_and_reloads(tmp_path):
@@ -100,6 +142,18 @@ def test_demo_stops_at_ctrl_c_and_saves(tmp_path):
     assert (tmp_path / "model.safetensors").exists()
 
 
+def test_cross_validation_says_where_it_was_stopped():
+    process = subprocess.Popen(
+        [THIXO, "demo", "--epochs", "500", "--cross-validate"],
+        stdout=subprocess.PIPE, text=True, env=ENVIRONMENT,
+    )  # fmt: skip
+    assert process.stdout.readline() == "1,437 digits in 5 folds, 500 epochs each\n"
+    process.send_signal(signal.SIGINT)
+    rest = process.stdout.read()
+    assert process.wait(timeout=60) == 130
+    assert "stopped in fold 1 of 5, seed 0" in rest
+
+
 def test_demo_with_a_mad_learning_rate_says_so(tmp_path):
     result = thixo("demo", "--epochs", "2", "--lr", "1e30", "--out", str(tmp_path))
     assert result.returncode == 1
@@ -113,6 +167,18 @@ def test_demo_asks_for_a_folder_that_can_be_made_before_it_trains(tmp_path):
     result = thixo("demo", "--epochs", "1", "--out", str(tmp_path / "file" / "run"))
     assert result.returncode == 1
     assert result.stderr.startswith("IoError: demo: cannot make the folder")
+    assert "epoch" not in result.stdout
+
+
+def test_demo_finds_a_place_that_may_not_be_written_before_it_trains(tmp_path):
+    (tmp_path / "model.safetensors").mkdir()
+    result = thixo("demo", "--epochs", "1", "--out", str(tmp_path))
+    assert result.returncode == 1
+    assert "model.safetensors': it is a folder" in result.stderr
+    assert "epoch" not in result.stdout
+    result = thixo("demo", "--epochs", "1", "--out", "/proc")  # nobody makes files there, root neither
+    assert result.returncode == 1
+    assert "cannot write in the folder '/proc'" in result.stderr
     assert "epoch" not in result.stdout
 
 
@@ -131,15 +197,12 @@ def test_demo_leaves_the_old_model_when_the_disk_is_full(tmp_path):
     assert (tmp_path / "model.safetensors").read_bytes() == b"old"
 
 
-def test_a_terminal_gets_one_line_that_is_redrawn(tmp_path):
+def in_terminal(columns, *args):
+    """What the command writes to a terminal of that width."""
     pty = pytest.importorskip("pty")
     master, slave = pty.openpty()
-    process = subprocess.Popen(
-        [THIXO, "demo", "--epochs", "1", "--out", str(tmp_path)],
-        stdout=slave,
-        close_fds=True,
-        env={**ENVIRONMENT, "TERM": "xterm"},
-    )
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    process = subprocess.Popen([THIXO, *args], stdout=slave, close_fds=True, env={**ENVIRONMENT, "TERM": "xterm"})
     os.close(slave)
     text = b""
     deadline = time.time() + 300
@@ -151,5 +214,18 @@ def test_a_terminal_gets_one_line_that_is_redrawn(tmp_path):
         if not chunk:
             break
         text += chunk
+    os.close(master)
     assert process.wait(timeout=60) == 0
-    assert b"\r\x1b[K" in text and b"samples/s" in text and b" left" in text
+    return text.decode()
+
+
+@pytest.mark.parametrize("columns", [200, 80, 60, 40, 20, 5])
+def test_a_terminal_gets_one_line_that_is_redrawn(tmp_path, columns):
+    text = in_terminal(columns, "demo", "--epochs", "1", "--out", str(tmp_path))
+    lines = [re.split("[\r\n]", line)[0] for line in text.split("\r\x1b[K")[1:]]
+    assert lines
+    assert max(len(line) for line in lines) < columns, "a line that reaches the last column wraps"
+    if columns >= 40:
+        assert all(re.match(r"epoch  1/1 \[#*\.*\]  loss", line) for line in lines)
+    if columns >= 80:
+        assert all(re.search(r"\[[#.]{8,}\]  loss .* acc .* samples/s  \d+:\d\d left$", line) for line in lines)

@@ -359,6 +359,13 @@ TEST(Conv2d, SameBitsForAnyThreads) {
   }
 }
 
+TEST(Conv2d, WhatTheLibraryCannotDoIsAnErrorOfOurs) {
+  const Tensor x = ones({1, 1, 4, 4}), w = ones({1, 1, 2, 2});
+  for (const int64_t huge : {int64_t{1} << 30, int64_t{1} << 40}) {
+    EXPECT_THROW(conv2d(x, w, Tensor(), huge, huge), Error) << huge;
+  }
+}
+
 TEST(Conv2d, LayoutFollowsTheInput) {
   Tensor x = reals({2, 8, 6, 6}), w = reals({8, 8, 3, 3});
   EXPECT_TRUE(conv2d(x, w).is_contiguous());

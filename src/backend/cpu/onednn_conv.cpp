@@ -267,7 +267,15 @@ std::shared_ptr<const ConvPlan> ConvPlan::of(const ConvShape& s) {
   for (const int64_t* four : {s.x_strides, s.y_strides, s.w_strides}) key.insert(key.end(), four, four + 4);
   return cache.get(key, [&]() -> std::shared_ptr<const ConvPlan> {
     const OneThread one;
-    return std::make_shared<Plan>(s);
+    try {
+      return std::make_shared<Plan>(s);
+    } catch (const dnnl::error& e) {
+      throw NotImplementedError("conv2d: oneDNN cannot do this convolution (" + std::string(e.what()) + ")")
+          .got("x: " + shape_str({s.n, s.c, s.h, s.w}) + "   weight: " + shape_str({s.o, s.c / s.groups, s.kh, s.kw}) +
+               "   stride: " + shape_str({s.stride[0], s.stride[1]}) + "   padding: " +
+               shape_str({s.pad[0], s.pad[1]}) + "   dilation: " + shape_str({s.dilation[0], s.dilation[1]}))
+          .need("sizes with the padding, strides and dilations that 32 bits hold");
+    }
   });
 }
 

@@ -222,7 +222,8 @@ void def_max_other(Op& op) {
       .doc("maximum: the larger of both, elementwise.")
       .example(">>> thixo.max(thixo.tensor([1, 5]), thixo.tensor([3, 2]))\ntensor([3, 5])")
       .compose([](const Call& c) { return Values{maximum(c.in[0], c.in[1])}; })
-      .samples([] { return std::vector<Sample>{{.in = {{{3}}, {{2, 1}}}}, {.in = {{{3}}, {{2}}}, .bad = "maximum"}}; });
+      .samples(
+          [] { return std::vector<Sample>{{.in = {{{3}}, {{2, 1}}}}, {.in = {{{3}}, {{2}}}, .bad = "max: sizes"}}; });
 }
 
 void def_min(Op& op) {
@@ -249,7 +250,8 @@ void def_min_other(Op& op) {
       .doc("minimum: the smaller of both, elementwise.")
       .example(">>> thixo.min(thixo.tensor([1, 5]), thixo.tensor([3, 2]))\ntensor([1, 2])")
       .compose([](const Call& c) { return Values{minimum(c.in[0], c.in[1])}; })
-      .samples([] { return std::vector<Sample>{{.in = {{{3}}, {{2, 1}}}}, {.in = {{{3}}, {{2}}}, .bad = "minimum"}}; });
+      .samples(
+          [] { return std::vector<Sample>{{.in = {{{3}}, {{2, 1}}}}, {.in = {{{3}}, {{2}}}, .bad = "min: sizes"}}; });
 }
 
 }  // namespace thixo::ops
