@@ -2,7 +2,7 @@
 
 from collections import OrderedDict, defaultdict
 
-from ._thixo import Tensor
+from ._thixo import Tensor, device, dtype
 
 
 def flatten(obj, tensors):
@@ -44,7 +44,7 @@ def key(spec):
     kind = spec[0]
     if kind == "c":
         c = spec[1]
-        simple = c is None or isinstance(c, (bool, int, float, complex, str, bytes))
+        simple = c is None or isinstance(c, (bool, int, float, complex, str, bytes, slice, device, dtype))
         return f"{type(c).__name__}:{c!r}" if simple else f"{type(c).__name__}@{id(c)}"
     if kind == "t" or not spec[1]:
         return kind

@@ -72,7 +72,8 @@ class _Flat:
 
 def _form(spec):
     """What a result is, for errors."""
-    return spec[1].__name__ if spec[0] in "ds" else type(spec[1]).__name__
+    plain = {"d": dict, "s": tuple, "l": list}.get(spec[0])
+    return (plain or (spec[2] if len(spec) > 2 else type(spec[1]))).__name__
 
 
 def grad(func, argnums=0, has_aux=False):

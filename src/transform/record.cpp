@@ -47,9 +47,11 @@ void refuse_seed() {
 
 }  // namespace
 
-/// Looking at memory that no op has anything to do with yet is filling it.
+/// Who asks for the memory of a tensor that no op has anything to do with yet fills it.
 void Recorder::refuse_value_read(const Tensor& t, const char* what) {
-  if (g_active->is_fresh(t) && !t.record()->view && !g_active->current_.contains(t.record()->storage.get())) return;
+  if (std::string_view(what) == "data" && g_active->is_fresh(t) && !t.record()->view &&
+      !g_active->current_.contains(t.record()->storage.get()))
+    return;
   throw NotImplementedError("compile: the function looks at the value of a tensor (" + std::string(what) +
                             ") while it is recorded")
       .got(std::string(dtype_short_name(t.dtype())) + shape_str(t.shape()))
