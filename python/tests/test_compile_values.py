@@ -260,6 +260,32 @@ def test_states_that_get_other_memory_and_modules_that_are_switched():
     assert same(g(x), x * 2)
 
 
+def test_what_a_replay_would_not_do_is_refused():
+    class Counts(thixo.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("seen", thixo.zeros(1))
+            self.last = None
+
+        def forward(self, x):
+            if x.dim() == 1:
+                self.last = x * 2
+            else:
+                self.seen = self.seen + 1
+            return x
+
+    net = Counts()
+    for x in (thixo.ones(2), thixo.ones(2, 2)):
+        with pytest.raises(NotImplementedError, match="of Counts to a tensor, which a replay would not do"):
+            thixo.compile(net)(x)
+        net(x)
+    assert net.seen.item() == 1 and net.last.tolist() == [2, 2]
+    opt = thixo.optim.SGD([thixo.ones(1, requires_grad=True)], lr=1.0)
+    schedule = thixo.optim.lr_scheduler.StepLR(opt, step_size=1)
+    with pytest.raises(NotImplementedError, match="moves a learning rate schedule on"):
+        thixo.compile(lambda x: schedule.step() or x)(thixo.ones(1))
+
+
 def test_the_device_is_part_of_the_signature():
     f = thixo.compile(lambda x: x * 2)
     f(thixo.ones(3))

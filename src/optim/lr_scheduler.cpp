@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "thixo/compile.h"
+
 namespace thixo::optim {
 namespace {
 
@@ -45,6 +47,10 @@ void LRScheduler::start() {
 }
 
 void LRScheduler::step() {
+  if (is_compiling()) {
+    throw NotImplementedError("compile: the function moves a learning rate schedule on, which a replay would not do")
+        .fix("call the schedule's step() outside of the compiled function");
+  }
   const int64_t t = last_epoch_ + 1;
   std::vector<double> rates;  // all before any is set: a function of the user may raise
   for (size_t i = 0; i < optimizer_->groups.size(); ++i) rates.push_back(next(i, optimizer_->groups[i]["lr"], t));

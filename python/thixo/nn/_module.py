@@ -54,7 +54,16 @@ def _assign(self, name, value, kind):
     self.__dict__.pop(name, None)
 
 
+def _refuse_while_recording(self, name, value):
+    if isinstance(value, Tensor) and _thixo.is_compiling():
+        raise _thixo.NotImplementedError(
+            f"compile: the function sets '{name}' of {type(self).__name__} to a tensor, which a replay would not do\n"
+            f"  fix   write it into a buffer: self.{name}.copy_(value), or return it"
+        )
+
+
 def _set_plain(self, name, value):
+    _refuse_while_recording(self, name, value)
     try:
         _plain_setattr(self, name, value)
     except AttributeError:
@@ -76,6 +85,7 @@ def _setattr(self, name, value):
         _set_plain(self, name, value)
     elif value is None or (kind == "buffer" and isinstance(value, Tensor)):
         if kind == "buffer":
+            _refuse_while_recording(self, name, value)
             self._swap(name, value)  # persistent or not as before
         else:
             getattr(self, "_register_" + kind)(name, None)
