@@ -246,6 +246,8 @@ def front_body(s, form):
     at = "at" if method or not carries_place(s) else f"{first.name}.at()"
     call_type = "Call" if any(p.kind == "rng" for p in s.attrs) else "const Call"
     lines.append(f"  {call_type} call{{&op_by_id({op_id(s)}), {in_expr}, {'attrs' if s.attrs else '{}'}, {at}}};")
+    if any("|" in p.kind for p in s.attrs):
+        lines.append("  check_choices(call);")
     for i, p in enumerate(s.attrs):
         if p.kind == "rng":
             v = f"options.{p.name}" if p.keyword else p.name

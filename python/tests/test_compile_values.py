@@ -235,6 +235,14 @@ def test_writes_that_read_their_own_memory():
     assert f(x).item() == f(x).item() == 4
 
 
+def test_a_part_of_an_expanded_tensor_is_not_written():
+    def f(x):
+        x[::2].mul_(2)
+
+    with pytest.raises(NotImplementedError, match="writes to a part of an expanded tensor"):
+        thixo.compile(f)(thixo.ones(1, 3).expand(2, 3))
+
+
 def test_complex_numbers_stay_in_products():
     z = thixo.tensor([1 + 2j])
     f = lambda z: ((z + 1) * (1 + 2j) - 2j) / (1 + 1j)  # noqa: E731

@@ -239,6 +239,21 @@ void dispatch_out(const Call& call, std::span<const Tensor> out) try {
   throw;
 }
 
+SmallVec<Tensor, 4> bounded_operands(const Call& call) {
+  static const OpDef* check = find_op("bounded_index");
+  SmallVec<Tensor, 4> in(call.in);
+  if (!call.op->index_bounds) return in;
+  for (const IndexBound& b : call.op->index_bounds(call)) {
+    const auto k = static_cast<size_t>(b.operand);
+    if (!in[k].defined() || !accepts(TensorKind::Index, in[k].dtype())) continue;  // the op itself names the dtype
+    const std::string& name = call.op->schema.operands[call.op->schema.operand_at(k, in.size())].name;
+    const Attr attrs[] = {call.op->name(), name,       Dim(b.dim),
+                          b.size,          b.negative, b.except ? Attr(Dim(*b.except)) : Attr()};
+    in[k] = dispatch1(Call{check, std::span<const Tensor>(&in[k], 1), attrs, call.at});
+  }
+  return in;
+}
+
 RngKey draw_key(const Call& call, Generator* g) {
   Generator& generator = g != nullptr ? *g : default_generator();
   auto blocks = static_cast<uint64_t>(numel_of(infer(call)[0].shape).value());

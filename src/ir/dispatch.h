@@ -56,6 +56,9 @@ Error used_after_its_transform();
 
 Values dispatch(const Call& call);
 inline Tensor dispatch1(const Call& call) { return std::move(dispatch(call)[0]); }
+/// The operands of a composite, its index operands checked (bounded_index): for who composes it otherwise than eager
+/// does, since what it is made of does not check them.
+SmallVec<Tensor, 4> bounded_operands(const Call& call);
 /// Bottom of the stack: `below` bottom[depth]; depth = bottom.size() starts at the top.
 Values dispatch_bottom(const Call& call, size_t depth);
 /// The same into given results, where everything at the bottom watches.

@@ -8,6 +8,9 @@
 
 namespace thixo {
 
+/// ValueError unless the enum attributes of the call are among the choices of the schema.
+void check_choices(const Call& call);
+
 /// The operands of a call side by side, without counting references: the arguments they come from outlive the call.
 template <size_t N> class Operands {
  public:

@@ -1,7 +1,7 @@
 // Result shapes and dtypes. Pointwise ops share one rule (broadcast and promote); the others bring their own.
 #include <algorithm>
 
-#include "ir/op.h"
+#include "ir/front.h"
 
 namespace thixo {
 namespace {
@@ -94,6 +94,18 @@ void infer_pointwise(Infer& c) {
 }  // namespace
 
 void check_kinds(const Call& call) { check_kinds(call, promoted(call), true); }
+
+void check_choices(const Call& call) {
+  for (size_t i = 0; i < call.attrs.size(); ++i) {
+    const AttrDecl& d = call.op->schema.attrs[i];
+    const auto* given = std::get_if<std::string>(&call.attrs[i]);
+    if (d.kind != AttrKind::Enum || given == nullptr) continue;
+    if (std::find(d.choices.begin(), d.choices.end(), *given) != d.choices.end()) continue;
+    std::string choices;
+    for (const std::string& c : d.choices) choices += (choices.empty() ? "'" : " '") + c + "'";
+    throw call.error(ErrorKind::Value, d.name + " must be one of " + choices + ", not '" + *given + "'");
+  }
+}
 
 DType pointwise_type(const Call& call) {
   DType t = promoted(call);

@@ -184,5 +184,16 @@ TEST(EagerPointwise, SameBitsForAnyNumberOfThreads) {
   for (const auto& r : results) EXPECT_EQ(r, results[0]);
 }
 
+TEST(Eager, AnEnumIsOneOfItsChoices) {
+  const Tensor x = ones({2});
+  try {
+    gelu(x, {.approximate = "x"});
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.headline(), "gelu: approximate must be one of 'none' 'tanh', not 'x'");
+  }
+  EXPECT_THROW(mse_loss(x, x, {.reduction = "men"}), Error);
+}
+
 }  // namespace
 }  // namespace thixo

@@ -321,6 +321,12 @@ TEST(Func, OutDimsMayBeNoneForWhatAllExamplesShare) {
             "ValueError: vmap: out_dims has None for result 0, but its examples differ");
 }
 
+TEST(Func, IndicesOfCompositesAreCheckedUnderVmap) {
+  const Tensor t = tensor(std::vector<int64_t>{0, 3}, {2});
+  EXPECT_EQ(headline_of([&] { func::vmap([](const Tensor& a) { return one_hot(a, 3); })(t); }),
+            "IndexError: one_hot: index 3 is out of range for dim 0 of size 3");
+}
+
 TEST(Func, GradientsOfAPullbackMustFit) {
   const func::Vjp v = func::vjp([](const Tensor& x) { return x * x; }, {f64({1, 2})});
   EXPECT_EQ(headline_of([&] { v.pullback(TensorList{f64({1, 2, 3})}); }),

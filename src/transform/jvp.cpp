@@ -145,7 +145,8 @@ Values JvpLevel::tangents(const Call& call, const Values& out, const In& t) {
 }
 
 Values JvpLevel::apply(const Call& call) {
-  if (call.op->tier == Tier::Composite && !call.op->grad) return call.op->compose(call);
+  if (call.op->tier == Tier::Composite && !call.op->grad)
+    return call.op->compose(Call{call.op, bounded_operands(call), call.attrs, call.at});
   In in, t;
   for (const Tensor& x : call.in) {
     in.push_back(x.defined() ? primal(x) : x);

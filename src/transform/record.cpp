@@ -40,6 +40,12 @@ class Unrecorded {
       .fix("pass the whole tensor and take its views inside, or return the new value");
 }
 
+[[noreturn]] void refuse_expanded(const Tensor& t) {
+  throw NotImplementedError("compile: the function writes to a part of an expanded tensor")
+      .got(describe(t))
+      .fix("pass the tensor before expand(), or clone() it");
+}
+
 void refuse_seed() {
   throw NotImplementedError("compile: the function seeds a random generator while it is recorded")
       .fix("call manual_seed() or set_state() before the compiled function");
@@ -267,26 +273,10 @@ Values Recorder::eager(const Call& call) const {
   return dispatch_bottom(call, dispatch_state().bottom.size());
 }
 
-/// The operands of a composite, those with bounds checked by a node: what the composite is made of does not check them.
-SmallVec<Tensor, 4> Recorder::bounded(const Call& call) {
-  static const OpDef* check = find_op("bounded_index");
-  SmallVec<Tensor, 4> in(call.in);
-  for (const IndexBound& b : call.op->index_bounds(call)) {
-    Tensor& t = in[static_cast<size_t>(b.operand)];
-    if (!t.defined() || !accepts(TensorKind::Index, t.dtype())) continue;  // the op itself names the dtype
-    const std::string& name =
-        call.op->schema.operands[call.op->schema.operand_at(static_cast<size_t>(b.operand), in.size())].name;
-    const Attr attrs[] = {call.op->name(), name,       Dim(b.dim),
-                          b.size,          b.negative, b.except ? Attr(Dim(*b.except)) : Attr()};
-    t = apply(Call{check, std::span<const Tensor>(&t, 1), attrs, call.at})[0];
-  }
-  return in;
-}
-
 Values Recorder::apply(const Call& call) {
   if (call.op->tier == Tier::Composite) {
     if (!call.op->index_bounds) return composite(call);
-    const SmallVec<Tensor, 4> in = bounded(call);
+    const SmallVec<Tensor, 4> in = bounded_operands(call);
     return composite(Call{call.op, in, call.attrs, call.at});
   }
   return noted(call);
@@ -338,6 +328,7 @@ void Recorder::write(const Tensor& self, const Tensor& value) {
   const Seen root = current_.at(storage);
   const std::optional<std::vector<ViewStep>> steps = steps_between(root.keep, self);
   if (!steps) spans_part_of(root.keep, self) ? refuse_layout(self) : refuse_shared_memory(self);
+  if (!steps->empty() && overlaps_itself(*root.keep.record())) refuse_expanded(self);
   v = write_through(root.value, *steps, v);
   {
     const Unrecorded quiet(this);

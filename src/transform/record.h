@@ -86,7 +86,6 @@ class Recorder final : public Interpreter {
   };
   ValueId add_input(const Tensor& t, InputKind kind);
   ValueId input(const Tensor& t, InputKind kind);
-  SmallVec<Tensor, 4> bounded(const Call& call);
   Values composite(const Call& call);
   Values noted(const Call& call);
   Values eager(const Call& call) const;

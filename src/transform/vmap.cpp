@@ -164,7 +164,7 @@ Values VmapLevel::whole_batch(const Call& call) {
     if (call.op->tier == Tier::Pointwise) {
       out = pointwise(call);
     } else if (call.op->tier == Tier::Composite) {
-      return call.op->compose(call);
+      return call.op->compose(Call{call.op, bounded_operands(call), call.attrs, call.at});
     } else {
       out = loop(call, false);
     }
