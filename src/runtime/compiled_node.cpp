@@ -1,5 +1,6 @@
 #include "runtime/compiled_node.h"
 
+#include "core/tensor_lock.h"
 #include "thixo/error.h"
 #include "transform/passes/absent.h"
 #include "transform/write.h"
@@ -7,7 +8,7 @@
 namespace thixo {
 
 const CompiledBackward::Part& CompiledBackward::part(const std::vector<bool>& absent) {
-  std::lock_guard lock(mutex_);
+  const auto lock = lock_for_tensors(mutex_);
   if (auto known = parts_.find(absent); known != parts_.end()) return known->second;
   PartialBackward p = without_gradients(whole.graph, shapes.size(), absent);
   Part made;

@@ -4,6 +4,7 @@
 #include <mutex>
 #include <unordered_set>
 
+#include "core/tensor_lock.h"
 #include "ir/dispatch.h"
 #include "thixo/autograd.h"
 #include "transform/record.h"
@@ -115,7 +116,7 @@ void add_to_grad(TensorRecord* leaf, Tensor g, bool create_graph) {
   if (Recorder* r = Recorder::active()) r->note_grad(leaf, true);
   {
     Tensor before;  // goes after the lock: its owner in another language may wait for a lock of its own
-    std::lock_guard lock(grad_mutex(leaf));
+    const auto lock = lock_for_tensors(grad_mutex(leaf));
     if (m.grad.defined() && create_graph) {
       before = std::exchange(m.grad, add(m.grad, g));
     } else if (m.grad.defined()) {
