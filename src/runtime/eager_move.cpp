@@ -16,7 +16,7 @@ Tensor window(const Tensor& t, size_t dim, int64_t start, int64_t length, int64_
   Strides strides = t.strides();
   const int64_t stride = strides[dim].value();
   shape[dim] = length;
-  strides[dim] = stride * step;
+  if (length > 1) strides[dim] = stride * step;  // else the step may be anything
   return Tensor(new_record_on(t.record()->storage, shape, strides, t.storage_offset() + start * stride, t.dtype()));
 }
 

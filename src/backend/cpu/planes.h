@@ -15,6 +15,7 @@
 #include "backend/cpu/scratch.h"
 #include "base/half.h"
 #include "base/parallel.h"
+#include "thixo/error.h"
 
 namespace thixo::cpu {
 
@@ -33,7 +34,14 @@ class Planes {
         top_(top),
         left_(left),
         step_(column_stride),
-        width_(ceil_div(columns, column_stride)) {}
+        width_(ceil_div(columns, column_stride)) {
+    int64_t size = 0;
+    if (__builtin_mul_overflow(step_, width_, &size) || __builtin_mul_overflow(size, rows, &size) ||
+        __builtin_mul_overflow(size, channels, &size) || size > INT64_MAX / 64) {
+      throw NotImplementedError("conv2d: the images with their border are larger than any memory")
+          .got(std::to_string(channels) + " channels of " + std::to_string(rows) + " x " + std::to_string(columns));
+    }
+  }
 
   int64_t row_size() const { return step_ * width_; }
   int64_t plane_size() const { return rows_ * row_size(); }
